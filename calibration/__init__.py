@@ -1,0 +1,1 @@
+"""What is known before the network: noise covariance, calibration region, coil sensitivity maps (ESPIRiT)."""

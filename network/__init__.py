@@ -1,0 +1,1 @@
+"""The networks in pure torch: denoisers, MoDL unrolling, SMUG smoothing and its rivals."""

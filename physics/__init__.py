@@ -1,0 +1,1 @@
+"""The imaging model in pure torch: centred Fourier transforms, SENSE operator, conjugate gradients, CG-SENSE."""

@@ -1,0 +1,1 @@
+"""Pipeline files, Gadgetron configurations and the trained models that they name."""

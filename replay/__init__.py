@@ -1,0 +1,1 @@
+"""Raw files in, images out, through the very chain that runs on the scanner."""

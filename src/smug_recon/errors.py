@@ -1,0 +1,39 @@
+"""The one tree of errors. Every message says what was found, what was expected and what to do.
+
+    SmugReconError
+    ├── ConfigurationError   pipeline file, Gadgetron properties, device            (exit code 2)
+    ├── ModelError           model file: hash, card, range                          (exit code 2)
+    ├── HeaderError          the MRD header describes a scan that cannot be reconstructed
+    ├── StreamError          the peer broke the protocol: cut message, unknown id, over-long field
+    └── DataError            an acquisition contradicts the header, the flags or the lines before it
+"""
+
+from __future__ import annotations
+
+
+class SmugReconError(Exception):
+    """Base of all errors that this package raises on purpose: ``found``, ``expected``, ``remedy``."""
+
+    def __init__(self, found: str, expected: str, remedy: str) -> None:
+        self.found, self.expected, self.remedy = found, expected, remedy
+        super().__init__(f"found {found}; expected {expected}; {remedy}")
+
+
+class ConfigurationError(SmugReconError):
+    """The pipeline file, the Gadgetron properties or the device cannot be used."""
+
+
+class ModelError(SmugReconError):
+    """The model file is missing, altered, or does not fit this software or this scan."""
+
+
+class HeaderError(SmugReconError):
+    """The MRD header describes a scan that this chain cannot reconstruct."""
+
+
+class StreamError(SmugReconError):
+    """The byte stream breaks the message protocol."""
+
+
+class DataError(SmugReconError):
+    """An acquisition contradicts the header, the flags or the data before it."""

@@ -1,0 +1,1 @@
+"""What makes a network: data, losses, the training loop, checkpoints and TorchScript export."""
