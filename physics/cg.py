@@ -1,0 +1,113 @@
+"""Data consistency: (A^H A + lambda I) x = A^H y + lambda z, solved by conjugate gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from smug_recon.physics.sense import broadcast_mask, normal_operator, transform_axes
+
+
+def _energy(image_byx: Tensor) -> Tensor:
+    return (image_byx.real.square() + image_byx.imag.square()).sum([1, 2])
+
+
+def _inner(a_byx: Tensor, b_byx: Tensor) -> Tensor:
+    return (a_byx.real * b_byx.real + a_byx.imag * b_byx.imag).sum([1, 2])
+
+
+def conjugate_gradient(
+    rhs_byx: Tensor,
+    start_byx: Tensor,
+    maps_bcyx: Tensor,
+    mask: Tensor,
+    lambda_b: Tensor,
+    iterations: int = 20,
+    tolerance: float = 1e-4,
+) -> Tensor:
+    """Solve ``(A^H A + lambda_b I) x = rhs`` for each slice of a batch (Hestenes and Stiefel 1952, DOI 10.6028/jres.049.044).
+
+    Every slice has its own step lengths and stops on its own: its pixels do not depend on its neighbours in the batch.
+    The gradients flow through all iterations, to ``rhs``, ``start``, ``maps`` and ``lambda``.
+
+    Args:
+        rhs_byx: right-hand side, complex.
+        start_byx: first guess, complex.
+        maps_bcyx: coil maps. mask: ``mask_by`` or ``mask_byx`` (see :mod:`smug_recon.physics.sense`).
+        lambda_b: regularisation of each slice, >= 0.
+        iterations: cap on the iterations.
+        tolerance: a slice stops when |residual| <= tolerance * |rhs|.
+
+    Returns:
+        ``image_byx``, in the geometry of ``rhs_byx``.
+    """
+    axes = transform_axes(mask)
+    maps_s = torch.fft.ifftshift(maps_bcyx, dim=axes)
+    mask_s = broadcast_mask(mask)
+    mask_s = torch.fft.ifftshift(mask_s, dim=axes)
+    x = torch.fft.ifftshift(start_byx, dim=axes)
+    rhs = torch.fft.ifftshift(rhs_byx, dim=axes)
+    weight = lambda_b.to(torch.float32)[:, None, None]
+
+    residual = rhs - normal_operator(x, maps_s, mask_s, axes) - weight * x
+    direction = residual
+    energy = _energy(residual)
+    goal = _energy(rhs) * (tolerance * tolerance)
+    done = 0
+    while done < iterations and bool((energy > goal).any()):
+        active = energy > goal
+        applied = normal_operator(direction, maps_s, mask_s, axes) + weight * direction
+        curvature = _inner(direction, applied)
+        step = torch.where(active, energy / torch.where(active, curvature, torch.ones_like(curvature)), torch.zeros_like(energy))
+        x = x + step[:, None, None] * direction
+        residual = residual - step[:, None, None] * applied
+        renewed = _energy(residual)
+        ratio = torch.where(active, renewed / torch.where(active, energy, torch.ones_like(energy)), torch.zeros_like(energy))
+        direction = residual + ratio[:, None, None] * direction
+        energy = torch.where(active, renewed, energy)
+        done += 1
+    return torch.fft.fftshift(x, dim=axes)
+
+
+class _Implicit(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, rhs: Tensor, start: Tensor, maps: Tensor, mask: Tensor, weight: Tensor, iterations: int, tolerance: float
+    ) -> Tensor:
+        x = conjugate_gradient(rhs, start, maps, mask, weight, iterations, tolerance)
+        ctx.save_for_backward(x, maps, mask, weight)
+        ctx.iterations, ctx.tolerance = iterations, tolerance
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, maps, mask, weight = ctx.saved_tensors
+        (gradient,) = gradients
+        start = gradient / (1 + weight.to(torch.float32)[:, None, None])
+        adjoint = conjugate_gradient(gradient, start, maps, mask, weight, ctx.iterations, ctx.tolerance)
+        return adjoint, None, None, None, -_inner(adjoint, x), None, None
+
+
+def data_consistency(
+    adjoint_byx: Tensor,
+    denoised_byx: Tensor,
+    maps_bcyx: Tensor,
+    mask: Tensor,
+    lambda_b: Tensor,
+    iterations: int,
+    tolerance: float,
+    implicit: bool,
+) -> Tensor:
+    """Return ``argmin |A x - y|^2 + lambda |x - z|^2 = (A^H A + lambda I)^-1 (A^H y + lambda z)``, started at z.
+
+    Args:
+        adjoint_byx: A^H y. denoised_byx: z. The rest as in :func:`conjugate_gradient`.
+        implicit: differentiate by the implicit function theorem (one more solve in the backward pass, no stored iterations;
+            exact as far as the solve has converged, for y, z and lambda but not for the maps) instead of through the iterations.
+    """
+    rhs_byx = adjoint_byx + lambda_b.to(torch.float32)[:, None, None] * denoised_byx
+    if implicit and not torch.jit.is_scripting():
+        return _Implicit.apply(rhs_byx, denoised_byx, maps_bcyx, mask, lambda_b, iterations, tolerance)  # type: ignore[no-any-return]
+    return conjugate_gradient(rhs_byx, denoised_byx, maps_bcyx, mask, lambda_b, iterations, tolerance)
