@@ -1,0 +1,106 @@
+"""ISMRMRD HDF5 files, read in bulk: whole tables of readouts at once instead of line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import h5py
+import numpy as np
+
+from smug_recon.errors import ConfigurationError, DataError
+from smug_recon.replay.wire import Block, acquisition_rows, waveform_rows
+
+BLOCK_BYTES = 16 * 2**20
+"""Memory that one block of readouts may take, in bytes."""
+MOST_ROWS = 4096
+DAMAGED = "the raw file is damaged or was not copied completely: copy or convert it again"
+
+
+class Hdf5Raw:
+    """An ISMRMRD HDF5 file, open; ``acquisitions`` and ``others`` count what ``blocks`` delivers."""
+
+    def __init__(self, path: Path, group: str | None = None) -> None:
+        try:
+            self._file = h5py.File(path, "r")
+        except OSError as error:
+            raise DataError(
+                f"{path.name}, which HDF5 cannot open ({error})", "an ISMRMRD HDF5 file", DAMAGED
+            ) from None
+        try:
+            self._group = _choose(self._file, path, group)
+            self.header_xml = _header_text(self._group)
+            self.acquisitions: int | None = int(self._group["data"].size)
+            self.others = int(self._group["waveforms"].size) if "waveforms" in self._group else 0
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Hdf5Raw:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def blocks(self) -> Iterator[Block]:
+        """All readouts in the order of the file, then the waveforms, in blocks of bounded size."""
+        for rows in _tables(self._group["data"]):
+            yield acquisition_rows(rows)
+        if self.others:
+            for rows in _tables(self._group["waveforms"]):
+                yield waveform_rows(rows)
+
+
+def _tables(table: h5py.Dataset) -> Iterator[np.ndarray]:
+    """Consecutive rows of a table of variable-length readouts, about BLOCK_BYTES at a time."""
+    start, count, total = 0, 16, int(table.size)
+    while start < total:
+        try:
+            rows = table[start : start + count]
+        except (OSError, RuntimeError) as error:
+            raise DataError(
+                f"rows {start} to {start + count} unreadable ({error})", f"{total} rows", DAMAGED
+            ) from None
+        yield rows
+        start += len(rows)
+        largest = max(int(value.nbytes) for value in rows["data"]) + table.dtype.itemsize
+        count = min(max(BLOCK_BYTES // largest, 1), MOST_ROWS)
+
+
+def _choose(file: h5py.File, path: Path, wanted: str | None) -> h5py.Group:
+    """The group with header and readouts: the one wanted, else ``dataset``, else the first one."""
+    found = [name for name, item in _groups(file) if "xml" in item and "data" in item]
+    if wanted is not None:
+        wanted = wanted.strip("/")
+        if wanted not in found:
+            raise ConfigurationError(
+                f"no ISMRMRD group {wanted!r} in {path.name}",
+                f"one of {found}" if found else "a file with a group that holds xml and data",
+                "choose the group with -G" if found else "give an ISMRMRD raw file",
+            )
+        return file[wanted]
+    if not found:
+        raise DataError(
+            f"an HDF5 file with {sorted(file) or 'nothing'} in it",
+            "a group that holds xml (the MRD header) and data (the readouts)",
+            "convert the scan to ISMRMRD, e.g. with siemens_to_ismrmrd",
+        )
+    return file["dataset" if "dataset" in found else found[0]]
+
+
+def _groups(file: h5py.File) -> list[tuple[str, h5py.Group]]:
+    found: list[tuple[str, h5py.Group]] = []
+    file.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Group) else None)
+    return found
+
+
+def _header_text(group: h5py.Group) -> bytes:
+    try:
+        value = group["xml"][()]
+    except OSError as error:
+        raise DataError(f"an unreadable header ({error})", "the MRD header as XML", DAMAGED) from None
+    text = np.asarray(value).ravel()[0] if np.size(value) else b""
+    return text.encode() if isinstance(text, str) else bytes(text)

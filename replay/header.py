@@ -1,0 +1,46 @@
+"""The MRD header as the host hands it to the node: parsed, and put in order where needed."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import ismrmrd
+from xsdata.exceptions import ParserError
+from xsdata.formats.dataclass.parsers import XmlParser
+from xsdata.formats.dataclass.parsers.config import ParserConfig
+
+from smug_recon.errors import HeaderError
+
+log = logging.getLogger(__name__)
+
+
+def parse_header(xml: bytes) -> tuple[ismrmrd.xsd.ismrmrdHeader, bytes]:
+    """The parsed header and the bytes to send, as a Gadgetron parses and writes it anew; HeaderError if none.
+
+    Unknown elements and a trailing NUL are dropped with a warning (ismrmrd's own parser refuses both).
+    """
+    xml = xml.rstrip(b"\0 \r\n\t")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return ismrmrd.xsd.CreateFromDocument(xml), xml
+        except Exception as strict:
+            reason = str(strict) or type(strict).__name__
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # a value of the wrong type: kept as text, the check of the header speaks up
+        try:
+            parser = XmlParser(config=ParserConfig(fail_on_unknown_properties=False))
+            header = parser.from_bytes(xml, ismrmrd.xsd.ismrmrdHeader)
+            again = ismrmrd.xsd.ToXML(header, encoding="utf-8").encode()
+            ismrmrd.xsd.CreateFromDocument(again)
+        except (ParserError, TypeError, ValueError, AttributeError) as error:
+            raise HeaderError(
+                f"a header that cannot be read ({reason or error})",
+                "the MRD header, XML with the root ismrmrdHeader",
+                "convert the raw file again with a current converter",
+            ) from None
+    log.warning("the MRD header was put in order: %s", reason)
+    return header, again

@@ -1,0 +1,67 @@
+"""``images.h5``: the images that came back, one group per series, as ismrmrd reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import ismrmrd
+import numpy as np
+
+from smug_recon.errors import DataError
+
+GROUP = "dataset"
+
+
+class ImageFile:
+    """Write images as they arrive to ``images.incomplete.h5``; ``finish`` gives the file its name.
+
+    A run that fails after its first image leaves the incomplete file; one without images leaves none.
+    """
+
+    def __init__(self, path: Path, header_xml: bytes) -> None:
+        self.path = path
+        self.incomplete = path.with_name(f"{path.stem}.incomplete{path.suffix}")
+        self.counts: dict[str, int] = {}
+        self._layouts: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
+        self._dataset = ismrmrd.Dataset(str(self.incomplete), GROUP, mode="w")
+        self._dataset.write_xml_header(header_xml)
+
+    def __enter__(self) -> ImageFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._dataset.close()
+        if not self.counts:
+            self.incomplete.unlink(missing_ok=True)
+
+    def append(self, image: ismrmrd.Image) -> str:
+        """Add an image to the group of its series (``images_1`` ...) and return the group's name."""
+        layout = (image.data.shape, image.data.dtype)
+        series = f"images_{image.image_series_index}"
+        group, other = series, 1
+        while self._layouts.setdefault(group, layout) != layout:
+            other += 1
+            group = f"{series}_{other}"  # another matrix or type under the same series index
+        self._dataset.append_image(group, image)
+        self.counts[group] = self.counts.get(group, 0) + 1
+        return group
+
+    def finish(self) -> None:
+        """Close the file and put it in the place of an earlier one, in one step."""
+        self._dataset.close()
+        self.incomplete.replace(self.path)
+
+
+def read_images(path: Path, group: str) -> Iterator[ismrmrd.Image]:
+    """The images of one series of an ``images.h5``; DataError if it has no such series."""
+    with ismrmrd.Dataset(str(path), GROUP, mode="r") as dataset:
+        if group not in dataset.list():
+            raise DataError(
+                f"no series {group} in {path.name}", f"one of {list(dataset.list())}", "check the name"
+            )
+        for number in range(dataset.number_of_images(group)):
+            yield dataset.read_image(group, number)

@@ -1,0 +1,103 @@
+"""ISMRMRD streams, as ``siemens_to_ismrmrd`` and ``ismrmrd_hdf5_to_stream`` write them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from types import TracebackType
+from typing import BinaryIO
+
+import ismrmrd
+import numpy as np
+
+from smug_recon.errors import StreamError
+from smug_recon.replay import wire
+
+BLOCK_BYTES = 4 * 2**20
+log = logging.getLogger(__name__)
+
+
+class StreamRaw:
+    """An ISMRMRD stream whose header has been read; how many readouts follow is unknown."""
+
+    def __init__(self, source: BinaryIO, name: str) -> None:
+        self._source, self._name = source, name
+        self.acquisitions: int | None = None
+        self.others = 0
+        try:
+            self.header_xml = self._read_header()
+        except BaseException:
+            source.close()
+            raise
+
+    def __enter__(self) -> StreamRaw:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._source.close()
+
+    def blocks(self) -> Iterator[wire.Block]:
+        """All messages up to the end mark, byte by byte as they came, in blocks of bounded size."""
+        parts: list[bytes] = []
+        size = acquisitions = others = 0
+        while True:
+            message_id = wire.read_id(self._exactly)
+            if message_id == wire.CLOSE:
+                break
+            if self._skipped(message_id):
+                continue
+            body = wire.read_body(message_id, self._exactly)
+            parts += [message_id.to_bytes(2, "little"), *body]
+            size += 2 + sum(map(len, body))
+            acquisitions += message_id == wire.ACQUISITION
+            others += message_id != wire.ACQUISITION
+            if size >= BLOCK_BYTES or acquisitions + others == 256:
+                yield wire.Block(b"".join(parts), acquisitions, others)
+                parts, size, acquisitions, others = [], 0, 0, 0
+        if parts:
+            yield wire.Block(b"".join(parts), acquisitions, others)
+
+    def _read_header(self) -> bytes:
+        while True:
+            message_id = wire.read_id(self._exactly)
+            if message_id == wire.HEADER:
+                return wire.read_text(self._exactly, "header")
+            if not self._skipped(message_id):
+                raise StreamError(
+                    f"message id {message_id} at the start of {self._name}",
+                    "an MRD header (id 3) before the data",
+                    "give an ISMRMRD HDF5 file or an ISMRMRD stream",
+                )
+
+    def _skipped(self, message_id: int) -> bool:
+        """Read over what is meant for another program: configurations, texts and plain arrays."""
+        if message_id == wire.CONFIG_FILE:
+            self._exactly(wire.CONFIG_FILE_BYTES)
+        elif message_id in (wire.CONFIG, wire.TEXT):
+            wire.read_text(self._exactly, "text")
+        elif message_id == wire.ARRAY:
+            kind, _, dimensions = np.frombuffer(self._exactly(6), "<u2")
+            shape = np.frombuffer(self._exactly(8 * int(dimensions)), "<u8")
+            width = ismrmrd.image.get_dtype_from_data_type(int(kind)).itemsize
+            self._exactly(int(np.prod(shape, dtype=np.uint64)) * width)
+        else:
+            return False
+        log.warning(
+            "%s: message %d is no acquisition, image or waveform and is left out", self._name, message_id
+        )
+        return True
+
+    def _exactly(self, count: int) -> bytes:
+        data = self._source.read(count)
+        while len(data) < count:
+            more = self._source.read(count - len(data))
+            if not more:
+                raise StreamError(
+                    f"the end of {self._name} after {len(data)} of {count} bytes",
+                    "whole messages and an end mark (id 4)",
+                    "the stream was cut: write or copy it again",
+                )
+            data += more
+        return data

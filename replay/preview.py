@@ -1,0 +1,53 @@
+"""PNG previews of the images, windowed as their Meta says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import ismrmrd
+import numpy as np
+from PIL import Image as Picture
+
+
+def write_previews(images: Iterable[ismrmrd.Image], folder: Path, stem: str) -> list[Path]:
+    """One 8-bit PNG per image and partition, ``STEM_0001.png`` ...; complex images are shown as magnitude.
+
+    grey = 255 (|value| - (centre - width/2)) / width, with WindowCenter and WindowWidth of the Meta, else 0
+    to the 99.5th percentile. Pixels are square in millimetres. A file has its name only when it is complete.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for image in images:
+        values_czyx = np.abs(image.data).astype(np.float32)
+        low, high = window(image, values_czyx)
+        grey_czyx = np.clip((values_czyx - low) * (255.0 / max(high - low, 1e-20)), 0, 255).astype(np.uint8)
+        for plane_yx in grey_czyx.reshape(-1, *grey_czyx.shape[2:]):
+            path = folder / f"{stem}_{len(written) + 1:04d}.png"
+            picture = Picture.fromarray(plane_yx)
+            picture = picture.resize(_display_size(image, plane_yx.shape), Picture.Resampling.BICUBIC)
+            unfinished = path.with_suffix(".incomplete")
+            picture.save(unfinished, format="PNG")
+            unfinished.replace(path)
+            written.append(path)
+    return written
+
+
+def window(image: ismrmrd.Image, values: np.ndarray) -> tuple[float, float]:
+    """Lowest and highest value shown."""
+    try:
+        centre, width = float(image.meta["WindowCenter"]), float(image.meta["WindowWidth"])
+    except (KeyError, TypeError, ValueError):
+        return 0.0, float(np.percentile(values, 99.5)) if values.size else 1.0
+    return centre - width / 2, centre + width / 2
+
+
+def _display_size(image: ismrmrd.Image, shape_yx: tuple[int, ...]) -> tuple[int, int]:
+    """Width and height in pixels with square pixels, never smaller than the matrix."""
+    rows, columns = shape_yx[-2:]
+    width_mm, height_mm = float(image.field_of_view[0]), float(image.field_of_view[1])
+    if not (width_mm > 0 and height_mm > 0):
+        return columns, rows
+    pixel_mm = min(width_mm / columns, height_mm / rows)
+    width, height = round(width_mm / pixel_mm), round(height_mm / pixel_mm)
+    return (width, height) if max(width, height) <= 4096 else (columns, rows)

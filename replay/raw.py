@@ -1,0 +1,60 @@
+"""Open a raw scan: an ISMRMRD HDF5 file, an ISMRMRD stream, or either of them on standard input."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import h5py
+import ismrmrd
+
+from smug_recon.errors import DataError
+from smug_recon.replay import wire
+from smug_recon.replay.hdf5 import Hdf5Raw
+from smug_recon.replay.mrdstream import StreamRaw
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def open_raw(path: Path | str, group: str | None = None) -> Hdf5Raw | StreamRaw:
+    """Open a raw scan by its content, not by its name; ``-`` is standard input. DataError, StreamError."""
+    if str(path) == "-":
+        return _open_pipe(sys.stdin.buffer, group)
+    path = Path(path)
+    if not path.is_file() and not path.is_fifo():
+        raise DataError(f"no file {path}", "an ISMRMRD HDF5 file or stream", "check the path")
+    if path.is_file() and path.stat().st_size == 0:
+        raise DataError(
+            f"an empty file {path.name}", "an ISMRMRD HDF5 file or stream", "write or copy it again"
+        )
+    if path.is_fifo():
+        return _open_pipe(path.open("rb"), group)
+    with path.open("rb") as file:
+        start = file.read(len(HDF5_SIGNATURE))
+    if start == HDF5_SIGNATURE or h5py.is_hdf5(path):  # HDF5 may begin behind a user block
+        return Hdf5Raw(path, group)
+    return StreamRaw(path.open("rb", buffering=2**20), path.name)
+
+
+def read_items(
+    path: Path | str, group: str | None = None
+) -> Iterator[ismrmrd.Acquisition | ismrmrd.Waveform | ismrmrd.Image]:
+    """All items of a raw scan as ismrmrd objects."""
+    with open_raw(path, group) as raw:
+        yield from wire.items(raw.blocks())
+
+
+def _open_pipe(pipe: BinaryIO, group: str | None) -> Hdf5Raw | StreamRaw:
+    source = pipe if isinstance(pipe, io.BufferedReader) else io.BufferedReader(pipe)  # type: ignore[type-var]
+    start = source.peek(len(HDF5_SIGNATURE))[: len(HDF5_SIGNATURE)]
+    if start != HDF5_SIGNATURE[: len(start)] or not start:
+        return StreamRaw(source, "standard input")
+    with tempfile.NamedTemporaryFile(prefix="smug-recon-", suffix=".h5") as spool:
+        shutil.copyfileobj(source, spool)
+        spool.flush()
+        return Hdf5Raw(Path(spool.name), group)  # stays readable: HDF5 holds it open after the name is gone

@@ -1,0 +1,44 @@
+"""Where the time went: the node's seconds per stage, as a table and as ``timing.json``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+VARIABLE = "SMUG_RECON_TIMING"
+"""Environment variable with the path to which the node writes its timing."""
+
+
+def read_timing(path: Path) -> dict[str, Any]:
+    """The node's timing, ``{"stages": [{"name", "seconds", "calls"}], ...}``; empty if it wrote none."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_timing(path: Path, timing: dict[str, Any]) -> None:
+    """Write the timing in one step."""
+    unfinished = path.with_name(path.name + ".incomplete")
+    unfinished.write_text(json.dumps(timing, indent=2) + "\n")
+    unfinished.replace(path)
+
+
+def timing_table(timing: dict[str, Any]) -> str:
+    """Stage, seconds, share of all stages; then the whole run."""
+    stages = timing.get("stages", [])
+    total = sum(float(stage["seconds"]) for stage in stages)
+    width = max([len(str(stage["name"])) for stage in stages] + [10])
+    lines = [f"{'stage':<{width}}  {'seconds':>8}  {'share':>6}  {'calls':>6}"]
+    for stage in stages:
+        seconds = float(stage["seconds"])
+        share = f"{seconds / total:6.1%}" if total else "     -"
+        lines.append(f"{stage['name']:<{width}}  {seconds:8.3f}  {share}  {stage.get('calls', ''):>6}")
+    lines.append(f"{'all stages':<{width}}  {total:8.3f}")
+    if "wall_seconds" in timing:
+        lines.append(f"{'node':<{width}}  {float(timing['wall_seconds']):8.3f}")
+    if "replay_seconds" in timing:
+        lines.append(f"{'replay':<{width}}  {float(timing['replay_seconds']):8.3f}")
+    return "\n".join(lines)
