@@ -108,6 +108,6 @@ def data_consistency(
             exact as far as the solve has converged, for y, z and lambda but not for the maps) instead of through the iterations.
     """
     rhs_byx = adjoint_byx + lambda_b.to(torch.float32)[:, None, None] * denoised_byx
-    if implicit and not torch.jit.is_scripting():
+    if not torch.jit.is_scripting() and implicit:
         return _Implicit.apply(rhs_byx, denoised_byx, maps_bcyx, mask, lambda_b, iterations, tolerance)  # type: ignore[no-any-return]
     return conjugate_gradient(rhs_byx, denoised_byx, maps_bcyx, mask, lambda_b, iterations, tolerance)

@@ -1,0 +1,74 @@
+"""Batches of simulated scans, drawn by number in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+
+from smug_recon.training.config import ScanConfig
+from smug_recon.training.scans import Scan, draw_scan
+from smug_recon.training.slices import Volume
+
+
+@dataclass
+class Batch:
+    """Scans of one size, coils padded with zeros to the largest array."""
+
+    kspace_bcyx: Tensor
+    maps_bcyx: Tensor
+    mask_by: Tensor
+    target_byx: Tensor
+    level_b: Tensor
+
+
+def collate(scans: list[Scan]) -> Batch:
+    """Stack scans of equal size; missing coils and columns become zeros, which change nothing in A."""
+    coils = max(scan.maps_cyx.shape[0] for scan in scans)
+    columns = max(scan.maps_cyx.shape[2] for scan in scans)
+
+    def pad(tensor: Tensor) -> Tensor:
+        sizes = [0, columns - tensor.shape[-1], 0, 0]
+        return functional.pad(tensor, [*sizes, 0, coils - tensor.shape[0]] if tensor.dim() == 3 else sizes)
+
+    return Batch(
+        torch.stack([pad(scan.kspace_cyx) for scan in scans]),
+        torch.stack([pad(scan.maps_cyx) for scan in scans]),
+        torch.stack([scan.mask_y for scan in scans]),
+        torch.stack([pad(scan.target_yx) for scan in scans]),
+        torch.stack([scan.level for scan in scans]),
+    )
+
+
+class ScanBatches(Dataset[Batch]):
+    """Batch ``k`` of a seed is always the same batch; its number of phase encode lines is drawn from the config."""
+
+    def __init__(self, volumes: list[Volume], config: ScanConfig, seed: int, size: int) -> None:
+        self.volumes, self.config, self.seed, self.size = volumes, config, seed, size
+
+    def __getitem__(self, index: int) -> Batch:
+        lines_y = int(np.random.default_rng([self.seed, 1, index]).choice(self.config.lines_y))
+        numbers = range(index * self.size, (index + 1) * self.size)
+        return collate([draw_scan(self.volumes, self.config, self.seed, number, lines_y) for number in numbers])
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)
+
+
+def stream(batches: ScanBatches, start: int, stop: int, workers: int) -> Iterator[Batch]:
+    """Yield batches ``start`` to ``stop - 1``, prepared ahead by worker processes."""
+    loader: DataLoader[Batch] = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(start, stop),
+        num_workers=workers,
+        prefetch_factor=6 if workers else None,
+        worker_init_fn=_one_thread if workers else None,
+    )
+    yield from loader

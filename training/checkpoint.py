@@ -1,0 +1,43 @@
+"""Checkpoints: written whole or not at all, read without running code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from smug_recon.errors import ConfigurationError
+from smug_recon.training.config import TrainingConfig
+
+
+def save_checkpoint(path: Path, state: dict[str, Any], config: TrainingConfig) -> None:
+    """Write state and config next to ``path`` and rename: a kill at any moment leaves the old or the new file."""
+    partial = path.with_suffix(".partial")
+    torch.save({"state": state, "config": config.model_dump_json()}, partial)
+    partial.replace(path)
+
+
+def load_checkpoint(path: Path, config: TrainingConfig | None = None) -> dict[str, Any]:
+    """Read a checkpoint's state (tensors and plain values only).
+
+    Args:
+        path: the file. config: where given, its network must be the one that was trained.
+
+    Raises:
+        ConfigurationError: the checkpoint holds another network.
+    """
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if config is not None:
+        trained = TrainingConfig.model_validate_json(content["config"])
+        if trained.network != config.network:
+            raise ConfigurationError(
+                f"{path} holds the network {trained.network}", f"{config.network}", "train into another folder or restore the config"
+            )
+    return dict(content["state"])
+
+
+def checkpoint_config(path: Path) -> TrainingConfig:
+    """Return the config that a checkpoint was trained with."""
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    return TrainingConfig.model_validate_json(content["config"])

@@ -1,0 +1,172 @@
+"""The training loop: stages of updates, an average of the weights, checkpoints that continue as if nothing had happened."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from smug_recon.network.build import build_denoiser, build_network
+from smug_recon.network.unrolling import Unrolled
+from smug_recon.physics import sense_adjoint
+from smug_recon.training.batches import Batch, ScanBatches, stream
+from smug_recon.training.checkpoint import load_checkpoint, save_checkpoint
+from smug_recon.training.config import NetworkConfig, StageConfig, TrainingConfig
+from smug_recon.training.losses import denoising_loss, ustab_loss
+from smug_recon.training.slices import read_volumes
+
+
+def network_of(config: NetworkConfig) -> Unrolled:
+    """Build the network that a training config describes."""
+    return build_network(
+        config.method,
+        build_denoiser(config.denoiser, config.channels),
+        steps=config.steps,
+        lam=config.lam,
+        learned_lambda=config.learned_lambda,
+        iterations=config.iterations,
+        tolerance=config.tolerance,
+        sigma=config.sigma,
+        sampling=config.sampling,
+    )
+
+
+def rate_at(stage: StageConfig, update: int) -> float:
+    """Return the learning rate of an update: linear warm-up, then the schedule (``flat-linear``: flat for a third)."""
+    warm = min(1.0, (update + 1) / max(1, stage.warm_up))
+    progress = update / max(1, stage.updates)
+    course = {
+        "flat": 1.0,
+        "linear": 1 - progress,
+        "flat-linear": min(1.0, (1 - progress) * 1.5),
+        "cosine": 0.5 * (1 + math.cos(math.pi * progress)),
+    }
+    return stage.rate * warm * course[stage.schedule]
+
+
+def psnr_db(image_byx: Tensor, target_byx: Tensor) -> Tensor:
+    """Return ``10 log10(max |t|^2 / mean |x - t|^2)`` of each complex slice, in dB (arXiv 2312.07784, section IV)."""
+    error_b = (image_byx - target_byx).abs().square().mean([1, 2])
+    return 10 * torch.log10(target_byx.abs().amax([1, 2]).square() / error_b.clamp_min(1e-20))
+
+
+class Trainer:
+    """Holds what training changes, so that it can be saved and restored as a whole."""
+
+    def __init__(self, config: TrainingConfig, folder: Path, device: str = "cpu") -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.folder, self.device = config, folder, device
+        self.network = network_of(config.network).to(device)
+        self.network = self.network.to(memory_format=torch.channels_last)
+        self.averaged = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        self.stage, self.update = 0, 0
+        self.optimiser = self._optimiser()
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        learned = [value for value in self.network.parameters() if value.requires_grad]
+        return torch.optim.Adam(learned, lr=1e-4, betas=self.config.betas)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that decides how training goes on."""
+        return {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged,
+            "optimiser": self.optimiser.state_dict(),
+            "stage": self.stage,
+            "update": self.update,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
+        self.network.load_state_dict(state["network"])
+        self.averaged = {name: value.clone() for name, value in state["averaged"].items()}
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.stage, self.update = int(state["stage"]), int(state["update"])
+
+    def loss(self, batch: Batch, stage: StageConfig) -> tuple[Tensor, float]:
+        """Return the loss of a batch and the PSNR of its reconstruction (nan for the denoising task)."""
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            if stage.task == "denoise":
+                loss = denoising_loss(self.network.regulariser.denoiser, batch, self.config.network.sigma, stage.root)  # type: ignore[arg-type]
+                return loss, math.nan
+            adjoint_byx = sense_adjoint(batch.kspace_bcyx, batch.maps_bcyx, batch.mask_by)
+            self.network.steps = stage.steps or self.config.network.steps
+            loss, image_byx = ustab_loss(self.network, adjoint_byx, batch, stage)
+        return loss, float(psnr_db(image_byx.detach(), batch.target_byx).mean())
+
+    def train_on(self, batch: Batch, stage: StageConfig) -> tuple[float, float]:
+        """One update of weights and of their average; return loss and PSNR."""
+        torch.manual_seed(hash((self.config.seed, self.stage, self.update)) % 2**63)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate_at(stage, self.update)
+        loss, psnr = self.loss(batch, stage)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+        keep = min(self.config.average, (1 + self.update) / (10 + self.update)) if self.stage == 0 else self.config.average
+        with torch.no_grad():
+            for name, value in self.network.state_dict().items():
+                self.averaged[name].lerp_(value, 1 - keep)
+        self.update += 1
+        return float(loss.detach()), psnr
+
+
+def train(config: TrainingConfig, folder: Path, device: str = "cpu", stop_after: int | None = None) -> Trainer:
+    """Train, or continue the training found in ``folder``; leaves ``checkpoint.pt`` and ``curve.csv`` there.
+
+    Args:
+        config: all of it. folder: of this run. device: ``cpu`` or ``cuda``. stop_after: end after so many updates in this call.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(config, folder, device)
+    checkpoint = folder / "checkpoint.pt"
+    if checkpoint.is_file():
+        trainer.restore(load_checkpoint(checkpoint, config))
+    volumes = read_volumes(config.data.slices, config.data.split)
+    left = stop_after
+    for number, stage in enumerate(config.stages):
+        if number < trainer.stage or (number == trainer.stage and trainer.update >= stage.updates):
+            continue
+        if number > trainer.stage:
+            trainer.stage, trainer.update = number, 0
+            trainer.optimiser = trainer._optimiser()
+        stop = stage.updates if left is None else min(stage.updates, trainer.update + left)
+        left = None if left is None else left - (stop - trainer.update)
+        scans = config.data.scans
+        if stage.estimated_maps is not None:
+            scans = scans.model_copy(update={"estimated_maps": stage.estimated_maps})
+        _run_stage(trainer, stage, ScanBatches(volumes, scans, config.seed * 1000 + number, stage.batch), stop)
+        save_checkpoint(checkpoint, trainer.state(), config)
+        if left == 0:
+            break
+    return trainer
+
+
+def _run_stage(trainer: Trainer, stage: StageConfig, batches: ScanBatches, stop: int) -> None:
+    saved = time.monotonic()
+    bar = tqdm(total=stage.updates, initial=trainer.update, desc=f"stage {trainer.stage} {stage.task}", disable=None, mininterval=5)
+    with (trainer.folder / "curve.csv").open("a", newline="") as file:
+        curve = csv.writer(file)
+        sums, seen = [0.0, 0.0], 0
+        for batch in stream(batches, trainer.update, stop, trainer.config.workers):
+            moved = Batch(*(getattr(batch, name).to(trainer.device) for name in Batch.__dataclass_fields__))
+            loss, psnr = trainer.train_on(moved, stage)
+            sums, seen = [sums[0] + loss, sums[1] + psnr], seen + 1
+            bar.update()
+            if trainer.update % 50 == 0:
+                curve.writerow([trainer.stage, trainer.update, f"{sums[0] / seen:.6g}", f"{sums[1] / seen:.3f}", f"{time.time():.0f}"])
+                file.flush()
+                bar.set_postfix(loss=f"{sums[0] / seen:.4g}", psnr_db=f"{sums[1] / seen:.2f}")
+                sums, seen = [0.0, 0.0], 0
+            if time.monotonic() - saved > trainer.config.save_every_s:
+                save_checkpoint(trainer.folder / "checkpoint.pt", trainer.state(), trainer.config)
+                saved = time.monotonic()
+    bar.close()
