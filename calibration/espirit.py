@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from smug_recon.calibration.eigenmaps import dominant_eigenvectors, image_space_gram
-from smug_recon.calibration.kernels import calibration_gram, lag_sums, signal_projector
+from smug_recon.calibration.kernels import lag_sums, signal_projector
 from smug_recon.calibration.resample import resample
 from smug_recon.errors import DataError
 
@@ -67,7 +67,7 @@ def espirit_maps(
     """
     calibration_cyx = _checked(calibration_cyx, kernel)
     kernel_yx = (kernel, kernel)
-    projector = signal_projector(calibration_gram(calibration_cyx, kernel_yx), threshold)
+    projector = signal_projector(calibration_cyx, kernel_yx, threshold)
     lags = lag_sums(projector, kernel_yx, calibration_cyx.shape[0])
     grid_yx = (min(grid, shape_yx[0]), min(grid, shape_yx[1]))
     vectors_yxc, eigenvalue_yx = dominant_eigenvectors(image_space_gram(lags, grid_yx), iterations)

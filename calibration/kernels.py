@@ -11,51 +11,64 @@ import torch
 from torch import Tensor
 
 
-def calibration_gram(calibration_cyx: Tensor, kernel_yx: tuple[int, int]) -> Tensor:
-    """Return ``sum_t p_t p_t^H`` over all kernel-sized blocks p_t of the calibration region.
-
-    The products of two rows are formed once and shared by all the blocks that contain both rows, so the cost is that of
-    ``kernel_y`` rows' matrices instead of ``kernel_y^2 / 2``; the calibration matrix itself is never built.
+def calibration_matrix(calibration_cyx: Tensor, kernel_yx: tuple[int, int]) -> Tensor:
+    """Return the matrix (kernel_y * kernel_x * coils, blocks) whose columns are all kernel-sized blocks of the region.
 
     Args:
         calibration_cyx: k-space, at least as large as the kernel.
-        kernel_yx: size of the blocks (ky, kx).
+        kernel_yx: size of the blocks (ky, kx). The row index runs over (ky, kx, coil).
+    """
+    blocks_cyxij = calibration_cyx.unfold(1, kernel_yx[0], 1).unfold(2, kernel_yx[1], 1)
+    coils = calibration_cyx.shape[0]
+    return blocks_cyxij.permute(3, 4, 0, 1, 2).reshape(kernel_yx[0] * kernel_yx[1] * coils, -1)
 
-    Returns:
-        Hermitian matrix of ``n = kernel_y * kernel_x * coils`` rows, index order (ky, kx, coil).
+
+def calibration_gram(calibration_cyx: Tensor, kernel_yx: tuple[int, int]) -> Tensor:
+    """Return ``M M^H`` of the calibration matrix M without building M.
+
+    The products of two k-space rows are formed once and shared by all the blocks that contain both rows, so the cost is
+    that of ``kernel_y`` products of rows instead of ``kernel_y^2 / 2``.
     """
     coils, rows, _ = calibration_cyx.shape
     kernel_y, kernel_x = kernel_yx
-    blocks_yta = (
-        calibration_cyx.unfold(2, kernel_x, 1).permute(1, 2, 3, 0).reshape(rows, -1, kernel_x * coils)
-    )
+    side, steps = kernel_x * coils, rows - kernel_y + 1
+    blocks_yta = calibration_cyx.unfold(2, kernel_x, 1).permute(1, 2, 3, 0).reshape(rows, -1, side)
     blocks_yat = blocks_yta.mT.contiguous()
     blocks_yta = blocks_yta.conj().resolve_conj()
-    steps, side = rows - kernel_y + 1, kernel_x * coils
     gram = calibration_cyx.new_zeros((kernel_y, side, kernel_y, side))
     for lag in range(kernel_y):
         products = blocks_yat[lag:] @ blocks_yta[: rows - lag]
-        window = products[:steps].sum(0)
         for lower in range(kernel_y - lag):
-            if lower:
-                window = products[lower : lower + steps].sum(0)
+            window = products[lower : lower + steps].sum(0)
             gram[lower + lag, :, lower] = window
             if lag:
                 gram[lower, :, lower + lag] = window.mH
     return gram.reshape(kernel_y * side, kernel_y * side)
 
 
-def signal_projector(gram: Tensor, threshold: float) -> Tensor:
-    """Return the projector onto the eigenvectors whose singular value exceeds ``threshold`` times the largest one.
-
-    The singular values of the calibration matrix are the square roots of the eigenvalues of its Gram matrix. An all-zero
-    Gram matrix has no signal: its projector is zero.
-    """
+def _principal(gram: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+    """Return the eigenvectors and eigenvalues whose square roots exceed ``threshold`` times the largest."""
     peak = gram.diagonal().real.amax()
     scale = torch.where(peak > 0, peak, torch.ones_like(peak))
     energy, vectors = torch.linalg.eigh(gram / scale)
     kept = (energy > threshold**2 * energy[-1]) & (energy > 0)
-    signal = vectors[:, kept]
+    return vectors[:, kept], energy[kept] * scale
+
+
+def signal_projector(calibration_cyx: Tensor, kernel_yx: tuple[int, int], threshold: float) -> Tensor:
+    """Return the projector onto the left singular vectors of the calibration matrix M that carry signal.
+
+    These are the vectors with a singular value above ``threshold`` times the largest one. They are found from ``M M^H`` or
+    from ``M^H M``, whichever is smaller. An all-zero region has no signal: its projector is zero.
+    """
+    coils, rows, columns = calibration_cyx.shape
+    blocks = (rows - kernel_yx[0] + 1) * (columns - kernel_yx[1] + 1)
+    if blocks >= kernel_yx[0] * kernel_yx[1] * coils:
+        signal, _ = _principal(calibration_gram(calibration_cyx, kernel_yx), threshold)
+    else:
+        matrix = calibration_matrix(calibration_cyx, kernel_yx)
+        right, energy = _principal(matrix.mH @ matrix, threshold)
+        signal = matrix @ (right / energy.sqrt())
     return signal @ signal.mH
 
 

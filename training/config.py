@@ -18,16 +18,16 @@ class _Part(BaseModel):
 class ScanConfig(_Part):
     """Distributions of the simulated scans; pairs are ranges, drawn uniformly (noise: log-uniformly)."""
 
-    lines_y: tuple[int, ...] = (176, 192, 208, 224)
+    lines_y: tuple[int, ...] = (176, 192, 208, 224, 256, 320)
     slab_x: int = 96
     zoom: tuple[float, float] = (0.55, 1.3)
     gamma: tuple[float, float] = (0.8, 1.25)
-    coils: tuple[int, int] = (4, 12)
+    coils: tuple[int, int] = (4, 16)
     acceleration: tuple[float, float] = (3.5, 4.5)
     calibration: tuple[int, int] = (16, 32)
     random_fraction: float = 0.8
     decay: tuple[float, float] = (2.0, 4.0)
-    noise: tuple[float, float] = (0.002, 0.05)
+    noise: tuple[float, float] = (0.0015, 0.05)
     estimated_maps: float = 0.7
     calibration_width: int = 24
     crops: tuple[float, ...] = (0.0, 0.9)
