@@ -1,0 +1,181 @@
+"""The pipeline file: what the chain does, in YAML; Gadgetron properties override it by dotted name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
+
+from smug_recon.errors import ConfigurationError
+
+DEFAULT_PIPELINE = "smug-cartesian"
+"""Name of the shipped pipeline that runs when none is chosen."""
+
+LONGEST_FILE = 2**20
+"""No pipeline file is longer, in bytes."""
+
+Sha256 = Annotated[str, StringConstraints(to_lower=True, strip_whitespace=True, pattern=r"^[0-9a-fA-F]{64}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelFile(_Part):
+    """The network: a TorchScript file (a relative path counts from the pipeline file) and its SHA-256."""
+
+    file: Path = Path("models/smug-brain-4x.pt")
+    sha256: Sha256
+
+
+class CoilMaps(_Part):
+    """ESPIRiT settings (DOI 10.1002/mrm.24751): kernel and calibration width in samples."""
+
+    kernel: int = Field(6, ge=3, le=12)
+    threshold: float = Field(0.02, gt=0, lt=1)
+    crop: float = Field(0.9, ge=0, le=1)
+    calibration_width: int = Field(24, ge=8, le=128)
+
+
+class Images(_Part):
+    """What leaves the chain: number type, series description, scaling of uint16, further series."""
+
+    type: Literal["uint16", "float32", "complex64"] = "uint16"
+    series_description: str = Field("SMUG", min_length=1, max_length=64)
+    conventional: bool = False
+    peak: int = Field(4095, ge=255, le=65535)
+    headroom: float = Field(2.0, ge=1, le=16)
+
+
+class Pipeline(_Part):
+    """All settings of one reconstruction; unknown keys and values out of range are refused."""
+
+    name: str = Field(DEFAULT_PIPELINE, min_length=1, max_length=64)
+    model: ModelFile
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    seed: int = Field(0, ge=0, lt=2**63)
+    samples: int = Field(2, ge=0, le=64)
+    prewhitening: bool = True
+    coil_maps: CoilMaps = CoilMaps()  # type: ignore[call-arg]
+    images: Images = Images()  # type: ignore[call-arg]
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @property
+    def model_path(self) -> Path:
+        """Absolute path of the model file; a relative one counts from the folder of the pipeline file."""
+        return (self._folder / self.model.file.expanduser()).resolve()
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> Pipeline:
+        """A copy with new values by dotted name, ``{"images.type": "float32"}``; ConfigurationError."""
+        if not overrides:
+            return self
+        settings = self.model_dump()
+        known = sorted(_dotted_names(settings))
+        for name, value in overrides.items():
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                raise ConfigurationError(
+                    f"the property {name!r}",
+                    f"one of pipeline, {', '.join(known)}",
+                    f"did you mean {near[0]!r}?" if near else "mend or remove the property",
+                )
+            *path, last = name.split(".")
+            part = settings
+            for step in path:
+                part = part[step]
+            part[last] = value
+        return _validated(settings, self._folder, "the properties")
+
+
+def load_pipeline(path_or_name: Path | str | None = None) -> Pipeline:
+    """Read a pipeline: a YAML file, a Gadgetron XML with our node, or a shipped name. ConfigurationError."""
+    path = find_pipeline(path_or_name)
+    if path.suffix.lower() == ".xml":
+        from smug_recon.configuration import node_configuration, pipeline_of
+
+        return pipeline_of(node_configuration(path))
+    try:
+        if path.stat().st_size > LONGEST_FILE:
+            raise ConfigurationError(
+                f"{path.name} of {path.stat().st_size} bytes",
+                "a YAML file of a few lines",
+                "give a pipeline file",
+            )
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(
+            f"{path.name}, which cannot be read ({_one_line(error)})", "YAML", "mend the file"
+        ) from None
+    if not isinstance(settings, dict):
+        raise ConfigurationError(
+            f"{path.name} with no settings in it",
+            "YAML with keys such as model, device, images",
+            "start from a copy of pipelines/smug-cartesian.yaml",
+        )
+    return _validated(settings, path.resolve().parent, path.name)
+
+
+def find_pipeline(path_or_name: Path | str | None = None) -> Path:
+    """The file of a path or of a shipped name (``smug-cartesian``); ConfigurationError if there is none."""
+    wanted = str(path_or_name or DEFAULT_PIPELINE)
+    path = Path(wanted).expanduser()
+    if path.is_file():
+        return path
+    if path.name == wanted:
+        for suffix in ("", ".yaml", ".xml"):
+            shipped = shipped_folder() / f"{wanted}{suffix}"
+            if shipped.is_file():
+                return shipped
+    names = sorted(file.stem for file in shipped_folder().glob("*.yaml"))
+    raise ConfigurationError(
+        f"no pipeline {wanted!r}", f"a file, or a shipped name ({', '.join(names)})", "check the path"
+    )
+
+
+def shipped_folder() -> Path:
+    """The folder with the pipelines that come with the package."""
+    import smug_recon.pipelines
+
+    return Path(smug_recon.pipelines.__file__).parent
+
+
+def _validated(settings: Mapping[Any, Any], folder: Path, source: str) -> Pipeline:
+    try:
+        pipeline = Pipeline.model_validate(settings)
+    except ValidationError as error:
+        first, *others = error.errors(include_url=False)
+        name = ".".join(str(step) for step in first["loc"])
+        if first["type"] == "extra_forbidden":
+            found, expected = f"the unknown key {name!r} in {source}", "only keys of the pipeline schema"
+        elif first["type"] == "missing":
+            found, expected = f"no {name!r} in {source}", "this key"
+        else:
+            found, expected = f"{name} = {first['input']!r} in {source}", _expectation(first["msg"])
+        more = f" (and {len(others)} more)" if others else ""
+        raise ConfigurationError(
+            found, expected, f"mend it{more}; see pipelines/smug-cartesian.yaml"
+        ) from None
+    pipeline._folder = folder
+    return pipeline
+
+
+def _expectation(message: str) -> str:
+    text = message.removeprefix("Input should be ").removeprefix("String should ")
+    return "64 hexadecimal digits" if "0-9a-f" in text else text
+
+
+def _dotted_names(settings: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _dotted_names(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
