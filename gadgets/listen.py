@@ -1,0 +1,114 @@
+"""The other direction: wait to be dialled by ``<external><connect address="127.0.0.1" port="18000"/>``.
+
+``gadgetron.external.listen`` does the same on every network interface and for one session; this one binds
+loopback unless told otherwise, serves one session after the other, and guards the handshake too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from gadgetron.external import Connection
+
+from smug_recon.errors import HeaderError, StreamError
+
+from . import protocol
+from .protocol import Limits
+from .wire import GuardedSocket
+
+log = logging.getLogger(__name__)
+
+
+class GuardedHandshake(Connection):
+    """The stock connection, guarded from the first byte on; the host hears of a bad handshake."""
+
+    def __init__(self, connected: socket.socket, limits: Limits) -> None:
+        self._guarded = GuardedSocket(connected, limits)
+        self._expected = protocol.CONFIG
+        try:
+            self._guarded.patient = False
+            super().__init__(connected)
+            self._guarded.patient = True
+        except BaseException as error:
+            self._guarded.fail(f"smug-recon: {error}")
+            self._guarded.start_draining()
+            self._guarded.drain_bytes()
+            self._guarded.hang_up()
+            raise
+
+    def _read_message_identifier(self) -> int:
+        identifier = self.socket.begin_message()
+        if identifier != self._expected:
+            raise StreamError(
+                f"message identifier {identifier} in the handshake",
+                f"{self._expected} ({protocol.NAMES[self._expected]})",
+                "dial this port from a Gadgetron <external><connect>",
+            )
+        return identifier
+
+    def _read_config(self) -> tuple[Any, bytes]:
+        self.socket = self._guarded  # the stock constructor has just put its own wrapper here
+        config, raw = super()._read_config()
+        self.socket.end_message()
+        return config, raw
+
+    def _read_header(self) -> tuple[Any, bytes]:
+        self._expected = protocol.HEADER
+        try:
+            header, raw = super()._read_header()
+        except StreamError:
+            raise
+        except Exception as error:
+            raise HeaderError(
+                f"an MRD header that cannot be parsed ({type(error).__name__})",
+                "a document of the schema ismrmrd.xsd",
+                "convert the raw data with a current converter",
+            ) from error
+        self.socket.end_message()
+        return header, raw
+
+
+def serve(
+    connected: socket.socket, target: Callable[[Connection], Any], limits: Limits | None = None
+) -> None:
+    """Run ``target`` on one dialled socket and close it; a failure is logged and told to the host."""
+    try:
+        with GuardedHandshake(connected, limits or Limits.from_environment()) as connection:
+            target(connection)
+    except Exception as error:
+        log.error("the session failed: %s", error)
+
+
+def listen(
+    port: int,
+    target: Callable[[Connection], Any],
+    host: str = "127.0.0.1",
+    sessions: int | None = None,
+    limits: Limits | None = None,
+) -> None:
+    """Serve ``sessions`` sessions (None: for ever), one after the other, on ``host:port``."""
+    with socket.create_server((host, port)) as server:
+        log.info("waiting on %s port %d", *server.getsockname()[:2])
+        while sessions is None or sessions > 0:
+            connected, _ = server.accept()
+            serve(connected, target, limits)
+            sessions = None if sessions is None else sessions - 1
+
+
+def main() -> None:
+    """``python -m smug_recon.gadgets.listen PORT``: the reconstruction behind a Gadgetron ``<connect>``."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("port", type=int)
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: this machine only)")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    listen(given.port, importlib.import_module("smug_recon.gadgets").reconstruct, given.host)
+
+
+if __name__ == "__main__":
+    main()
