@@ -55,7 +55,7 @@ class Card(BaseModel):
     method: str
     denoiser: str | dict[str, Any]
     steps: int = Field(ge=1)
-    lam: float | list[float] = Field(alias="lambda")
+    lam: float | list[float] | dict[str, Any] = Field(alias="lambda")
     sigma: float = Field(ge=0)
     samples: int = Field(ge=0)
     sampling: str

@@ -17,7 +17,8 @@ MOST_COILS = 1024
 CALIBRATION_MODES = ("embedded", "separate", "external", "interleaved", "other", "none")
 
 
-def only_encoding(header: Any) -> Any:
+def first_encoding(header: Any, notes: list[str]) -> Any:
+    """Encoding 0, the one that is reconstructed; a note if there are others."""
     encodings = list(getattr(header, "encoding", None) or [])
     if not encodings:
         raise HeaderError(
@@ -26,10 +27,8 @@ def only_encoding(header: Any) -> Any:
             "convert the raw file again, with the parameter map of its sequence",
         )
     if len(encodings) > 1:
-        raise HeaderError(
-            f"{len(encodings)} encodings in the MRD header",
-            "one encoding",
-            "split the measurement: each encoding is a scan of its own (several are not supported yet)",
+        notes.append(
+            f"{len(encodings)} encodings: only encoding 0 is reconstructed, the others are passed on"
         )
     return encodings[0]
 

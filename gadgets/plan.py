@@ -51,15 +51,15 @@ def build_plan(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline, card: Card
 
     Raises HeaderError, with one clear message, for a scan that this chain cannot reconstruct.
     """
-    only = encoding.only_encoding(header)
-    encoding.check_trajectory(only)
-    encoded_xyz, encoded_fov_mm = encoding.space(only.encodedSpace, "encodedSpace")
-    recon_xyz, recon_fov_mm = encoding.space(only.reconSpace, "reconSpace")
     notes: list[str] = []
-    limits = only.encodingLimits
+    first = encoding.first_encoding(header, notes)
+    encoding.check_trajectory(first)
+    encoded_xyz, encoded_fov_mm = encoding.space(first.encodedSpace, "encodedSpace")
+    recon_xyz, recon_fov_mm = encoding.space(first.reconSpace, "reconSpace")
+    limits = first.encodingLimits
     encoded_xyz, recon_xyz = encoding.two_dimensional(encoded_xyz, recon_xyz, limits, notes)
     encoding.check_sizes(encoded_xyz, recon_xyz)
-    acceleration_y, calibration = encoding.acceleration(only.parallelImaging, notes)
+    acceleration_y, calibration = encoding.acceleration(first.parallelImaging, notes)
     plan = Plan(
         pipeline=pipeline,
         encoded_xyz=encoded_xyz,

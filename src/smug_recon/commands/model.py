@@ -11,4 +11,8 @@ def command(model: Path = typer.Argument(..., help="TorchScript model file.")) -
 
     from smug_recon.gadgets.model import read_card, sha256_of
 
-    typer.echo(json.dumps({"sha256": sha256_of(model), **read_card(model).model_dump(mode="json")}, indent=2))
+    typer.echo(
+        json.dumps(
+            {"sha256": sha256_of(model), **read_card(model).model_dump(mode="json", by_alias=True)}, indent=2
+        )
+    )
