@@ -1,0 +1,176 @@
+"""DICOM attributes that come from the MRD header: patient, study, equipment, sequence."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import ismrmrd
+from pydicom.dataset import Dataset
+
+from smug_recon import __version__
+from smug_recon.dicom.identifiers import derived_uid, usable_uid
+
+SEQUENCES = (
+    ("GR", "SP", ("SPGR", "FLASH", "T1FFE", "SPOILED")),
+    ("GR", "MP", ("MPRAGE", "MP2RAGE", "TFE", "BRAVO", "TFL")),
+    ("GR", "SS", ("TRUFI", "BSSFP", "FIESTA", "SSFP", "BFFE")),
+    ("EP", "SK", ("EPI", "EP2D")),
+    ("SE", "SK", ("TSE", "FSE", "TURBOSPINECHO", "RARE", "HASTE", "FLAIR", "SPACE", "CUBE", "VISTA")),
+    ("SE", "NONE", ("SPINECHO", "SE2D", "_SE", "SE_")),
+    ("GR", "NONE", ("GRE", "GRADIENTECHO", "GR", "FFE")),
+)
+"""ScanningSequence and SequenceVariant by what the sequence's name contains; the first match counts."""
+
+UNPAIRED = frozenset(
+    {"HEAD", "BRAIN", "NECK", "CSPINE", "TSPINE", "LSPINE", "SPINE", "ABDOMEN", "PELVIS", "HEART"}
+)
+
+log = logging.getLogger(__name__)
+
+
+def fill_header(ds: Dataset, header: ismrmrd.xsd.ismrmrdHeader, contrast: int) -> None:
+    """Set everything that the MRD header tells; the rest is left empty where DICOM demands the attribute."""
+    _patient(ds, header.subjectInformation)
+    _study(ds, header)
+    _equipment(ds, header)
+    _sequence(ds, header, contrast)
+
+
+def study_uid(header: ismrmrd.xsd.ismrmrdHeader) -> str:
+    """The header's StudyInstanceUID, else one derived from the header."""
+    found = usable_uid(_get(header.studyInformation, "studyInstanceUID"))
+    return found or derived_uid("study", str(header.studyInformation), str(header.measurementInformation))
+
+
+def frame_of_reference_uid(header: ismrmrd.xsd.ismrmrdHeader) -> str:
+    """The header's FrameOfReferenceUID, else one for the study."""
+    found = usable_uid(_get(header.measurementInformation, "frameOfReferenceUID"))
+    return found or derived_uid("frame of reference", study_uid(header))
+
+
+def _patient(ds: Dataset, subject: Any) -> None:
+    ds.PatientName = _text(subject, "patientName", 64)
+    ds.PatientID = _text(subject, "patientID", 64)
+    ds.PatientBirthDate = _date(_get(subject, "patientBirthdate"))
+    sex = _text(subject, "patientGender", 16).upper()[:1]
+    ds.PatientSex = sex if sex in ("M", "F", "O") else ""
+    if weight_kg := _get(subject, "patientWeight_kg"):
+        ds.PatientWeight = decimal(weight_kg)
+    if height_m := _get(subject, "patientHeight_m"):
+        ds.PatientSize = decimal(height_m)
+
+
+def _study(ds: Dataset, header: ismrmrd.xsd.ismrmrdHeader) -> None:
+    study, measurement = header.studyInformation, header.measurementInformation
+    ds.StudyInstanceUID = study_uid(header)
+    ds.StudyDate, ds.StudyTime = _date(_get(study, "studyDate")), _time(_get(study, "studyTime"))
+    ds.StudyID = _text(study, "studyID", 16)
+    ds.AccessionNumber = _text(study, "accessionNumber", 16)
+    ds.ReferringPhysicianName = _text(study, "referringPhysicianName", 64)
+    if description := _text(study, "studyDescription", 64):
+        ds.StudyDescription = description
+    if part := _text(study, "bodyPartExamined", 16).upper():
+        ds.BodyPartExamined = part
+    if part not in UNPAIRED:
+        ds.Laterality = ""  # type 2C: the side of a paired body part, which the MRD header does not tell
+    ds.FrameOfReferenceUID = frame_of_reference_uid(header)
+    ds.PositionReferenceIndicator = ""
+    position = _get(measurement, "patientPosition")
+    if position is None:
+        log.warning("the MRD header gives no patient position; DICOM says HFS (head first, supine)")
+    ds.PatientPosition = getattr(position, "value", position) or "HFS"
+    if protocol := _text(measurement, "protocolName", 64):
+        ds.ProtocolName = protocol
+    if date := _date(_get(measurement, "seriesDate")) or ds.StudyDate:
+        ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = date
+    if time := _time(_get(measurement, "seriesTime")) or ds.StudyTime:
+        ds.SeriesTime = ds.ContentTime = time
+
+
+def _equipment(ds: Dataset, header: ismrmrd.xsd.ismrmrdHeader) -> None:
+    system = header.acquisitionSystemInformation
+    ds.Manufacturer = _text(system, "systemVendor", 64)
+    for keyword, name, length in (
+        ("ManufacturerModelName", "systemModel", 64),
+        ("InstitutionName", "institutionName", 64),
+        ("StationName", "stationName", 16),
+        ("DeviceSerialNumber", "deviceSerialNumber", 64),
+    ):
+        if text := _text(system, name, length):
+            setattr(ds, keyword, text)
+    ds.SoftwareVersions = f"smug-recon {__version__}"
+    if field_t := _get(system, "systemFieldStrength_T"):
+        ds.MagneticFieldStrength = decimal(field_t)
+    if header.experimentalConditions and header.experimentalConditions.H1resonanceFrequency_Hz:
+        ds.ImagingFrequency = decimal(header.experimentalConditions.H1resonanceFrequency_Hz / 1e6)
+        ds.ImagedNucleus = "1H"
+
+
+def _sequence(ds: Dataset, header: ismrmrd.xsd.ismrmrdHeader, contrast: int) -> None:
+    sequence = header.sequenceParameters
+    inversion_ms = _value(sequence, "TI", contrast)
+    ds.ScanningSequence, ds.SequenceVariant = _kind(header)
+    ds.ScanOptions = ""
+    ds.MRAcquisitionType = "3D" if _encoded_partitions(header) > 1 else "2D"
+    ds.RepetitionTime, ds.EchoTime = _value(sequence, "TR", contrast), _value(sequence, "TE", contrast)
+    if inversion_ms is not None:
+        ds.InversionTime = inversion_ms
+        if ds.ScanningSequence != "RM":
+            ds.ScanningSequence = [ds.ScanningSequence, "IR"]
+    if (flip := _value(sequence, "flipAngle_deg", contrast)) is not None:
+        ds.FlipAngle = flip
+    ds.EchoTrainLength = header.encoding[0].echoTrainLength if header.encoding else None
+    ds.EchoNumbers = contrast + 1
+    if name := _text(header.measurementInformation, "sequenceName", 16):
+        ds.SequenceName = name
+
+
+def _kind(header: ismrmrd.xsd.ismrmrdHeader) -> tuple[str, str]:
+    names = (
+        _get(header.sequenceParameters, "sequence_type"),
+        _get(header.measurementInformation, "sequenceName"),
+    )
+    for name in names:
+        plain = str(name or "").upper().replace(" ", "").replace("-", "")
+        for scanning, variant, words in SEQUENCES:
+            if plain and any(word in plain for word in words):
+                return scanning, variant
+    return "RM", "NONE"  # research mode: the header does not tell
+
+
+def _encoded_partitions(header: ismrmrd.xsd.ismrmrdHeader) -> int:
+    return header.encoding[0].encodedSpace.matrixSize.z if header.encoding else 1
+
+
+def decimal(value: float) -> str:
+    """A decimal string of at most 16 characters (PS3.5 section 6.2, VR DS)."""
+    value = float(value)
+    for digits in range(15, 0, -1):
+        text = f"{value:.{digits}g}"
+        if len(text) <= 16:
+            return text
+    return "0"
+
+
+def _value(sequence: Any, name: str, contrast: int) -> str | None:
+    values = _get(sequence, name) or []
+    return decimal(values[min(contrast, len(values) - 1)]) if values else None
+
+
+def _get(part: Any, name: str) -> Any:
+    return None if part is None else getattr(part, name, None)
+
+
+def _text(part: Any, name: str, length: int) -> str:
+    value = _get(part, name)
+    text = "" if value is None else str(value)
+    return "".join(" " if ord(sign) < 32 or sign == "\\" else sign for sign in text).strip()[:length].strip()
+
+
+def _date(value: Any) -> str:
+    return "" if value is None else f"{value.year:04d}{value.month:02d}{value.day:02d}"
+
+
+def _time(value: Any) -> str:
+    return "" if value is None else f"{value.hour:02d}{value.minute:02d}{value.second:02d}"
