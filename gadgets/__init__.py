@@ -1,1 +1,30 @@
-"""The stream: acquisitions in, images out, one stage a file; and the connection to the host."""
+"""The Gadgetron node: ``python -m gadgetron PORT smug_recon.gadgets reconstruct`` runs
+:mod:`smug_recon.gadgets.stream`.
+
+The import is light (no torch): a host that starts the node gets its connection first, and every later failure
+as a text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import gadgetron.external
+
+__all__ = ["reconstruct", "run"]
+
+
+def reconstruct(connection: gadgetron.external.Connection) -> None:
+    """Reconstruct the scan that a host sends (see :func:`smug_recon.gadgets.stream.reconstruct`)."""
+    from smug_recon.gadgets.stream import reconstruct as stream
+
+    stream(connection)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "run":
+        from smug_recon.gadgets.stream import run
+
+        return run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,110 @@
+"""Assembling: the lines of one slice, repeats averaged in a fixed order, become one block of hybrid space."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from smug_recon.errors import DataError
+from smug_recon.gadgets.items import CALIBRATION, CALIBRATION_AND_IMAGING, Readout, Slice, SliceKey
+from smug_recon.gadgets.plan import Plan
+
+#: readouts of one slice by row of the grid; several for averages and segments
+Lines = dict[int, list[Readout]]
+
+
+def assemble(key: SliceKey, imaging: Lines, calibration: Lines | None, plan: Plan) -> Slice:
+    """Return the slice in hybrid space, on a grid with the k-space centre at row ``lines_y // 2``.
+
+    Raises:
+        DataError: samples that are not finite, dwell times that change inside the slice, calibration lines of
+        other coils.
+    """
+    kspace_cyx, mask_y, dwell_us = stack(key, imaging, plan.lines_y)
+    flagged_y = torch.zeros(plan.lines_y, dtype=torch.bool)
+    for row, readouts in imaging.items():
+        flagged_y[row] = any(r.head.flags & (CALIBRATION | CALIBRATION_AND_IMAGING) for r in readouts)
+    head = nearest_to_centre(imaging, plan.lines_y // 2).head
+    count = sum(len(readouts) for readouts in imaging.values())
+    found = Slice(key, head, kspace_cyx, mask_y, flagged_y, dwell_us, lines=count)
+    if calibration:
+        found.calibration_cyx, found.calibration_mask_y, found.calibration_dwell_us = stack(
+            key, calibration, plan.lines_y
+        )
+        if found.calibration_cyx.shape != kspace_cyx.shape:
+            raise DataError(
+                f"calibration lines of {found.calibration_cyx.shape[0]} coils for {key}",
+                f"{kspace_cyx.shape[0]} coils as in the imaging lines",
+                "acquire both with the same coils, or remove the calibration lines",
+            )
+    note = partial_fourier(mask_y, plan)
+    if note:
+        found.notes.append(note)
+    return found
+
+
+def stack(key: SliceKey, lines: Lines, lines_y: int) -> tuple[Tensor, Tensor, float]:
+    """Return ``(kspace_cyx, mask_y, dwell_us)`` of some lines; repeats of a line are averaged by scan
+    counter."""
+    first = next(iter(lines.values()))[0]
+    coils, samples = first.data_cx.shape
+    kspace_cyx = torch.zeros((coils, lines_y, samples), dtype=torch.complex64)
+    mask_y = torch.zeros(lines_y, dtype=torch.bool)
+    dwells = {readout.dwell_us for readouts in lines.values() for readout in readouts}
+    shapes = {tuple(readout.data_cx.shape) for readouts in lines.values() for readout in readouts}
+    if len(dwells) > 1 or len(shapes) > 1:
+        raise DataError(
+            f"dwell times of {sorted(dwells)} us and lines of (coils, samples) {sorted(shapes)} in {key}",
+            "one dwell time and one receive configuration inside a slice",
+            "split the raw file into scans of one bandwidth",
+        )
+    for row, readouts in lines.items():
+        if len(readouts) > 1:
+            ordered = sorted(readouts, key=_scan_order)
+            total_cx = ordered[0].data_cx.clone()
+            for readout in ordered[1:]:
+                total_cx += readout.data_cx
+            kspace_cyx[:, row] = total_cx / len(ordered)
+        else:
+            kspace_cyx[:, row] = readouts[0].data_cx
+        mask_y[row] = True
+    if not bool(torch.isfinite(torch.view_as_real(kspace_cyx)).all()):
+        raise DataError(
+            f"samples that are NaN or infinite in {key}",
+            "finite samples",
+            "repair the raw data or the converter",
+        )
+    return kspace_cyx, mask_y, dwells.pop()
+
+
+def _scan_order(readout: Readout) -> tuple[int, int, int, int, bytes]:
+    """Sort repeats of a line as they were acquired; by their bytes where a converter left all counters
+    equal."""
+    head = readout.head
+    data = readout.data_cx.numpy().tobytes()
+    return (
+        int(head.scan_counter),
+        int(head.acquisition_time_stamp),
+        int(head.idx.average),
+        int(head.idx.segment),
+        data,
+    )
+
+
+def nearest_to_centre(lines: Lines, centre_row: int) -> Readout:
+    """Return the readout whose header speaks for the slice: nearest to the k-space centre, first of its
+    repeats."""
+    row = min(lines, key=lambda found: (abs(found - centre_row), found))
+    return min(lines[row], key=_scan_order)
+
+
+def partial_fourier(mask_y: Tensor, plan: Plan) -> str | None:
+    """Say it when one side of k-space was left out by more than an eighth of the lines; it stays
+    zero-filled."""
+    rows = torch.nonzero(mask_y).flatten()
+    centre = plan.lines_y // 2
+    below, above = centre - int(rows[0]), int(rows[-1]) + 1 - centre
+    missing = abs(below - above)
+    if missing <= plan.lines_y // 8 + 2 * plan.acceleration_y:
+        return None
+    return f"partial Fourier: {missing} lines of one side were not acquired and are zero-filled"

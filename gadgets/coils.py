@@ -1,0 +1,112 @@
+"""Coil sensitivity maps of a slice: ESPIRiT from its calibration lines, or low-resolution images where these
+are too few.
+
+The calibration block is the fully sampled stretch of lines about the k-space centre: the separate calibration
+lines if the scan has them, else found from the flags and the sampling of the slice itself, never wider than
+the pipeline asks for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from smug_recon.calibration import calibration_block, calibration_lines, espirit_maps
+from smug_recon.errors import DataError
+from smug_recon.gadgets.items import Slice
+from smug_recon.gadgets.plan import Plan
+from smug_recon.gadgets.timing import Report
+from smug_recon.physics import fft_centred, ifft_centred
+
+log = logging.getLogger(__name__)
+
+
+def coil_maps(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]:
+    """Add ``maps_cyx`` to every slice.
+
+    A repetition without calibration lines of its own (some scanners acquire them once) takes the maps of the
+    repetition before it at the same slice position.
+    """
+    latest: dict[int, Tensor] = {}
+    repeats = plan.repetitions > 1
+    for item in items:
+        if isinstance(item, Slice):
+            block_cyx = centre_block(item, plan)
+            before = latest.get(item.key.slice)
+            if block_cyx is not None:
+                item.maps_cyx = maps_from_block(block_cyx, item.kspace_cyx.shape, plan)
+            elif before is not None and before.shape == item.kspace_cyx.shape:
+                item.maps_cyx = before
+                item.notes.append("coil maps of an earlier repetition")
+            else:
+                item.maps_cyx = low_resolution_maps(item)
+                item.notes.append(
+                    "coil maps from low-resolution images: too few calibration lines for ESPIRiT"
+                )
+                report.warn("too few calibration lines for ESPIRiT: coil maps from low-resolution images")
+            if repeats and block_cyx is not None:
+                latest[item.key.slice] = item.maps_cyx
+            item.calibration_cyx = None
+        yield item
+
+
+def centre_block(item: Slice, plan: Plan) -> Tensor | None:
+    """Return the calibration block in k-space (c, ky, kx), or None where there are too few lines."""
+    settings = plan.pipeline.coil_maps
+    hybrid_cyx, mask_y, flagged_y = item.kspace_cyx, item.mask_y, item.flagged_y
+    if item.calibration_cyx is not None and item.calibration_mask_y is not None:
+        hybrid_cyx, mask_y, flagged_y = item.calibration_cyx, item.calibration_mask_y, item.calibration_mask_y
+    try:
+        lines = calibration_lines(
+            mask_y, flagged_y, minimum=settings.kernel + 2, maximum=settings.calibration_width
+        )
+    except DataError as error:
+        log.info("%s: %s", item.key, error)
+        return None
+    return calibration_block(hybrid_cyx, lines, settings.calibration_width)
+
+
+def maps_from_block(block_cyx: Tensor, shape_cyx: torch.Size, plan: Plan) -> Tensor:
+    """Return the ESPIRiT maps of a calibration block; a single coil sees everything with weight one."""
+    coils, lines_y, readout_x = shape_cyx
+    if coils == 1:
+        return torch.ones((1, lines_y, readout_x), dtype=torch.complex64)
+    settings = plan.pipeline.coil_maps
+    maps_cyx, _ = espirit_maps(
+        block_cyx,
+        (lines_y, readout_x),
+        kernel=settings.kernel,
+        threshold=settings.threshold,
+        crop=settings.crop,
+    )
+    return maps_cyx.to(torch.complex64)
+
+
+def low_resolution_maps(item: Slice) -> Tensor:
+    """Return coil images of the centre of k-space (Hann window), divided by their root sum of squares.
+
+    Source: the sum-of-squares estimate of Pruessmann, MRM 42:952 (1999). Zero where there is no signal at
+    all.
+    """
+    hybrid_cyx, mask_y = item.kspace_cyx, item.mask_y
+    if item.calibration_cyx is not None and item.calibration_mask_y is not None:
+        hybrid_cyx, mask_y = item.calibration_cyx, item.calibration_mask_y
+    coils, lines_y, readout_x = hybrid_cyx.shape
+    if coils == 1:
+        return torch.ones_like(hybrid_cyx)
+    window_y = _hann(lines_y, min(24, lines_y)) * mask_y
+    window_x = _hann(readout_x, min(24, readout_x))
+    kspace_cyx = fft_centred(hybrid_cyx, [2]) * (window_y[:, None] * window_x)
+    images_cyx = ifft_centred(kspace_cyx, [1, 2])
+    norm_yx = images_cyx.abs().square().sum(0).sqrt()
+    return images_cyx / norm_yx.clamp_min(torch.finfo(torch.float32).tiny)
+
+
+def _hann(size: int, width: int) -> Tensor:
+    """Return a Hann window of ``width`` about sample ``size // 2``, zero outside."""
+    distance = (torch.arange(size) - size // 2).abs()
+    return torch.where(2 * distance < width, torch.cos(torch.pi * distance / width).square(), torch.zeros(()))

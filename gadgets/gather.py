@@ -1,0 +1,228 @@
+"""Gathering: hybrid-space lines in any order and interleaving become slices, one after the other.
+
+Averages and segments of a line are averaged, in the order of their scan counters, and slices leave in the
+order in which they were completed on the scanner: the pixels are equal for any arrival order. When a slice is
+complete:
+
+* LAST_IN_SLICE (of the last average and segment), LAST_IN_REPETITION or LAST_IN_MEASUREMENT, or all lines of
+  the header's limits in a scan without averages: at once, if nothing acquired earlier can still be missing
+  (see ``completion.py``);
+* without flags: when the same slice goes on to the next repetition, readouts having arrived in order;
+* otherwise at the end of the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import ismrmrd
+
+from smug_recon.errors import DataError
+from smug_recon.gadgets.assemble import Lines, assemble
+from smug_recon.gadgets.completion import Arrival
+from smug_recon.gadgets.items import (
+    CALIBRATION,
+    CALIBRATION_AND_IMAGING,
+    LAST_IN_MEASUREMENT,
+    LAST_IN_REPETITION,
+    LAST_IN_SLICE,
+    Readout,
+    SliceKey,
+)
+from smug_recon.gadgets.plan import Plan
+from smug_recon.gadgets.timing import Report
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the header's encoding limits say about the end of a slice; None where they say nothing."""
+
+    last_average: int | None = None
+    last_segment: int | None = None
+    lines: int | None = None  # lines of a fully sampled slice without averages
+
+    @classmethod
+    def of(cls, header: ismrmrd.xsd.ismrmrdHeader, plan: Plan) -> Limits:
+        """Read them from the first encoding of the header."""
+        limits = header.encoding[0].encodingLimits
+        average = limits.average.maximum if limits and limits.average else None
+        segment = limits.segment.maximum if limits and limits.segment else None
+        step = limits.kspace_encoding_step_1 if limits else None
+        lines = None
+        if step is not None and average == 0 and not segment and plan.acceleration_y <= 1:
+            lines = step.maximum - step.minimum + 1
+        return cls(average, segment, lines if lines and lines > 1 else None)
+
+
+@dataclass
+class Group:
+    """The lines of one slice that have arrived."""
+
+    imaging: Lines = field(default_factory=dict)
+    last_counter: int = -1
+    closed_at: int | None = None  # counter of the readout that ends it
+    superseded: bool = False  # the same slice has gone on to the next repetition
+
+
+def gather(
+    items: Iterable[Any], plan: Plan, arrival: Arrival, limits: Limits, report: Report
+) -> Iterator[Any]:
+    """Collect readouts and yield each :class:`Slice` as soon as it is complete; foreign items pass through.
+
+    Raises:
+        DataError: a line outside the encoded matrix, a change of coil or sample count, a line that comes
+        after its slice.
+    """
+    gatherer = Gatherer(plan, arrival, limits, report)
+    for item in items:
+        if isinstance(item, Readout):
+            gatherer.add(item)
+            for key in gatherer.complete():
+                yield gatherer.release(key)
+        else:
+            yield item
+    for key in gatherer.remaining():
+        yield gatherer.release(key)
+    gatherer.finish()
+
+
+class Gatherer:
+    """The slices under way; a slice that has been released is forgotten except for its key."""
+
+    def __init__(self, plan: Plan, arrival: Arrival, limits: Limits, report: Report) -> None:
+        self.plan, self.arrival, self.limits, self.report = plan, arrival, limits, report
+        self.groups: dict[SliceKey, Group] = {}
+        self.calibration: dict[SliceKey, Lines] = {}
+        self.released: set[SliceKey] = set()
+        self._shape: tuple[int, int] | None = None
+        self._changing = max(plan.contrasts, plan.phases, plan.repetitions, plan.sets) > 1
+
+    def add(self, readout: Readout) -> None:
+        """Put one line where it belongs."""
+        head, key = readout.head, SliceKey.of(readout.head)
+        row = self._row(readout, key)
+        only_calibration = bool(head.flags & CALIBRATION) and not head.flags & CALIBRATION_AND_IMAGING
+        if only_calibration and self.plan.calibration != "embedded":
+            if key in self.released and not self._changing:
+                self.report.warn(
+                    f"calibration lines after their slice was reconstructed ({key}) are not used"
+                )
+                return
+            self.calibration.setdefault(key, {}).setdefault(row, []).append(readout)
+            return
+        if key in self.released:
+            raise DataError(
+                f"line {head.idx.kspace_encode_step_1} of {key}, which is complete and reconstructed",
+                "all lines of a slice before its LAST flag (or before the next repetition)",
+                "correct the flags and scan counters in the converter, or leave the LAST flags out",
+            )
+        samples = (readout.data_cx.shape[0], int(head.number_of_samples))
+        self._shape = self._shape or samples
+        if samples != self._shape:
+            raise DataError(
+                f"a readout of {samples[0]} coils and {samples[1]} samples in {key}",
+                f"{self._shape[0]} coils and {self._shape[1]} samples as in the readouts before it",
+                "split the raw file into scans of one receive configuration",
+            )
+        group = self.groups.setdefault(key, Group())
+        group.imaging.setdefault(row, []).append(readout)
+        group.last_counter = max(group.last_counter, int(head.scan_counter))
+        self._close(key, group, readout)
+
+    def complete(self) -> list[SliceKey]:
+        """Return the slices that can leave now, in the order of their last lines."""
+        closed = [
+            (group.last_counter, key)
+            for key, group in self.groups.items()
+            if group.closed_at is not None
+            and self.arrival.all_before(group.closed_at)
+            and self._calibrated(key, group.closed_at)
+        ]
+        superseded = [(group.last_counter, key) for key, group in self.groups.items() if group.superseded]
+        if superseded:
+            waiting = [
+                g.last_counter for g in self.groups.values() if not g.superseded and g.closed_at is None
+            ]
+            closed += [entry for entry in superseded if not waiting or entry[0] < min(waiting)]
+        return [key for _, key in sorted(set(closed))]
+
+    def remaining(self) -> list[SliceKey]:
+        """Return the slices that are left at the end of the stream, in the order of their last lines."""
+        return sorted(self.groups, key=lambda key: (self.groups[key].last_counter, key))
+
+    def release(self, key: SliceKey) -> Any:
+        """Assemble a slice and let its lines go."""
+        group = self.groups.pop(key)
+        self.released.add(key)
+        self.report.slices += 1
+        calibration = self._calibration_for(key)
+        assembled = assemble(key, group.imaging, calibration, self.plan)
+        if not self._changing:
+            self.calibration.pop(key, None)
+        return assembled
+
+    def finish(self) -> None:
+        """Account for calibration lines whose slice never came."""
+        slices = {key.slice for key in self.released}
+        lost = sorted({key.slice for key in self.calibration} - slices)
+        if lost:
+            self.report.warn(f"calibration lines without imaging lines: slices {lost}")
+
+    def _row(self, readout: Readout, key: SliceKey) -> int:
+        line = int(readout.head.idx.kspace_encode_step_1)
+        row = line - self.plan.centre_y + self.plan.lines_y // 2
+        if not 0 <= row < self.plan.lines_y:
+            low = self.plan.centre_y - self.plan.lines_y // 2
+            raise DataError(
+                f"phase-encode line {line} in {key}",
+                f"lines {low} to {low + self.plan.lines_y - 1} (centre line {self.plan.centre_y})",
+                "correct encodedSpace.matrixSize.y or the centre of kspace_encoding_step_1 in the header",
+            )
+        if readout.head.idx.kspace_encode_step_2 != 0:
+            raise DataError(
+                f"partition {readout.head.idx.kspace_encode_step_2} in {key}",
+                "partition 0: the header describes a 2-D scan",
+                "correct encodedSpace.matrixSize.z; 3-D scans are not reconstructed by this chain",
+            )
+        return row
+
+    def _close(self, key: SliceKey, group: Group, readout: Readout) -> None:
+        """Note which slices this readout ends."""
+        head = readout.head
+        counter, flags, idx = int(head.scan_counter), head.flags, head.idx
+        final = self.limits.last_average in (None, idx.average) and self.limits.last_segment in (
+            None,
+            idx.segment,
+        )
+        if flags & LAST_IN_SLICE and final:
+            group.closed_at = counter
+        if flags & LAST_IN_MEASUREMENT or (flags & LAST_IN_REPETITION and final):
+            for other_key, other in self.groups.items():
+                if flags & LAST_IN_MEASUREMENT or other_key.repetition == key.repetition:
+                    other.closed_at = counter if other.closed_at is None else other.closed_at
+        if self.limits.lines is not None and len(group.imaging) == self.limits.lines:
+            group.closed_at = group.last_counter
+        if self.arrival.in_order:
+            for other_key, other in self.groups.items():
+                if other_key.slice == key.slice and other_key.repetition < key.repetition:
+                    other.superseded = True
+
+    def _calibrated(self, key: SliceKey, closed_at: int) -> bool:
+        """Whether the separate calibration lines that the header promises came before the end of the
+        slice."""
+        if self.plan.calibration != "separate":
+            return True
+        lines = self._calibration_for(key) or {}
+        counters = [int(readout.head.scan_counter) for readouts in lines.values() for readout in readouts]
+        return bool(counters) and max(counters) < closed_at
+
+    def _calibration_for(self, key: SliceKey) -> Lines | None:
+        """Return the separate calibration lines for a slice: its own, else those of the same slice acquired
+        first."""
+        if key in self.calibration:
+            return self.calibration[key]
+        same = sorted(other for other in self.calibration if other.slice == key.slice)
+        same.sort(key=lambda other: (other.contrast != key.contrast, other.set != key.set, other))
+        return self.calibration[same[0]] if same else None

@@ -1,0 +1,65 @@
+"""Scaling to the numbers that leave: uint16 with one factor for the whole series, or the values as they are.
+
+The factor is fixed at the first image of a series that is not empty: its 99.9th percentile lands at ``peak /
+headroom``. Later images of the series use the same factor, so that signal can be compared between slices;
+voxels above ``peak`` are clipped, counted and reported. float32 (magnitude) and complex64 leave with the
+factor 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from smug_recon.gadgets.items import Reconstruction
+from smug_recon.gadgets.plan import Plan
+from smug_recon.gadgets.timing import Report
+
+#: share of the voxels of the first image that lie below ``peak / headroom``, in per cent
+BRIGHT = 99.9
+
+
+def scale(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]:
+    """Set ``pixels_yx``, ``scale`` and ``saturated`` of every reconstruction."""
+    settings = plan.pipeline.images
+    factors: dict[str, float] = {}
+    for item in items:
+        if isinstance(item, Reconstruction):
+            image_yx = item.image_yx.numpy()
+            if settings.type == "complex64":
+                item.pixels_yx, item.scale = np.ascontiguousarray(image_yx, np.complex64), 1.0
+            elif settings.type == "float32":
+                item.pixels_yx, item.scale = np.abs(image_yx).astype(np.float32), 1.0
+            else:
+                magnitude_yx = np.abs(image_yx).astype(np.float32)
+                factor = factors.get(item.role) or series_factor(
+                    magnitude_yx, settings.peak / settings.headroom
+                )
+                if factor is not None:
+                    factors[item.role] = factor
+                _to_uint16(item, magnitude_yx, factor or 1.0, settings.peak, report)
+        yield item
+
+
+def series_factor(magnitude_yx: np.ndarray, target: float) -> float | None:
+    """Return the factor that brings the 99.9th percentile to ``target``, rounded to a float32; None for an
+    empty image."""
+    bright = float(np.percentile(magnitude_yx, BRIGHT)) or float(magnitude_yx.max())
+    if not np.isfinite(bright) or bright <= 0 or not np.isfinite(target / bright):
+        return None
+    return float(np.float32(target / bright))
+
+
+def _to_uint16(
+    item: Reconstruction, magnitude_yx: np.ndarray, factor: float, peak: int, report: Report
+) -> None:
+    scaled_yx = np.rint(magnitude_yx.astype(np.float64) * factor)
+    item.saturated = int((scaled_yx > peak).sum())
+    item.pixels_yx = np.clip(scaled_yx, 0, peak).astype(np.uint16)
+    item.scale = factor
+    if item.saturated:
+        report.saturated += item.saturated
+        item.notes.append(f"{item.saturated} voxels above {peak} clipped")
+        report.warn(f"voxels brighter than {peak} were clipped: raise images.headroom (series {item.role})")

@@ -1,0 +1,115 @@
+"""The chain, top to bottom: readouts in, images out; one stage a file, each a generator over the one before.
+
+    readouts ──whiten──crop──gather──▶ slices ──coils──unroll──▶ images ──scale──dress──▶ host
+
+Whitening is linear and is applied to whole slices (``prewhiten.py``), so that a noise scan counts wherever it
+arrives. Items that are not ours (waveforms, images, navigators ...) pass through at once, in their order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from smug_recon.gadgets.timing import Report
+
+if TYPE_CHECKING:
+    import gadgetron.external
+    import ismrmrd
+
+    from smug_recon.gadgets.model import Model
+    from smug_recon.gadgets.plan import Plan
+    from smug_recon.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+
+
+def reconstruct(connection: gadgetron.external.Connection) -> None:
+    """Reconstruct the scan that a host sends: the target of a Gadgetron node, of execute and connect alike.
+
+    Pipeline, header, model and device are checked before the first readout; every failure reaches the host as
+    text.
+    """
+    from smug_recon.gadgets.connection import session
+
+    with session(connection) as host:
+        from smug_recon.configuration import pipeline_of
+
+        run(host, host.send, host.header, pipeline_of(host.config))
+
+
+def run(
+    items: Iterable[Any],
+    send: Callable[[Any], None],
+    header: ismrmrd.xsd.ismrmrdHeader,
+    pipeline: Pipeline,
+    model: Model | None = None,
+) -> Report:
+    """Reconstruct one scan: iterate the items, send what comes out, return the account of it.
+
+    Args:
+        items: acquisitions and anything else, from a connection, a file, a list.
+        send: called with every image and with every item that is not ours.
+        header: the MRD header of the scan.
+        pipeline: the settings.
+        model: the loaded model, if the caller has it already.
+
+    Raises:
+        ConfigurationError, ModelError, HeaderError: before the first item is read.
+        StreamError, DataError: while reading.
+    """
+    report = Report()
+    try:
+        plan, model = report.call("prepare", prepare, header, pipeline, model)
+        for text in plan.warnings:
+            report.warn(text)
+        for item in chain(items, plan, model, header, report):
+            report.call("send", send, item)
+    finally:
+        report.finish()
+    return report
+
+
+def prepare(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline, model: Model | None) -> tuple[Plan, Model]:
+    """Check header and model against each other and warm the model up, before any data flow."""
+    from smug_recon.gadgets.model import load_model
+    from smug_recon.gadgets.plan import build_plan
+
+    build_plan(header, pipeline)  # the header first: it costs nothing
+    model = model or load_model(pipeline.model_path, pipeline.model.sha256, pipeline.device)
+    return build_plan(header, pipeline, model.card), model
+
+
+def chain(
+    items: Iterable[Any], plan: Plan, model: Model, header: ismrmrd.xsd.ismrmrdHeader, report: Report
+) -> Iterator[Any]:
+    """Compose the stages."""
+    from smug_recon.gadgets.coils import coil_maps
+    from smug_recon.gadgets.completion import Arrival
+    from smug_recon.gadgets.dress import dress
+    from smug_recon.gadgets.gather import Limits, gather
+    from smug_recon.gadgets.matrix import to_recon_matrix
+    from smug_recon.gadgets.oversampling import remove_oversampling
+    from smug_recon.gadgets.prewhiten import NoiseScan, prewhiten
+    from smug_recon.gadgets.scale import scale
+    from smug_recon.gadgets.unroll import unroll
+
+    arrival, noise, timed = Arrival(), NoiseScan(report), report.timed
+
+    stream = timed("receive", items)
+    stream = timed("noise scan", noise.collect(arrival.watch(stream)))
+    stream = timed("readout", remove_oversampling(stream, plan, report))
+    stream = timed("gather", gather(stream, plan, arrival, Limits.of(header, plan), report))
+    stream = timed("prewhiten", prewhiten(stream, noise, plan))
+    stream = timed("coil maps", coil_maps(stream, plan, report))
+    stream = timed("network", unroll(stream, plan, model, report))
+    stream = timed("matrix", to_recon_matrix(stream, plan))
+    stream = timed("scale", scale(stream, plan, report))
+    yield from timed("dress", dress(stream, plan, model, title(header)))
+
+
+def title(header: ismrmrd.xsd.ismrmrdHeader) -> str:
+    """Return the series description of the scan, else its protocol name, else nothing."""
+    about = header.measurementInformation
+    return ((about.seriesDescription or about.protocolName or "") if about else "").strip()

@@ -1,0 +1,105 @@
+"""Where the time goes and what went wrong: seconds per stage, lines, slices, fallbacks and warnings of one
+stream."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+#: environment variable that names the JSON file to write the report to
+TIMING_FILE = "SMUG_RECON_TIMING"
+
+
+class Report:
+    """The account of one stream; stages pull from each other, so each second is booked on the innermost
+    running stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.calls: dict[str, int] = {}
+        self.lines = 0
+        self.slices = 0
+        self.fallbacks = 0
+        self.saturated = 0
+        self.passed: dict[str, int] = {}
+        self.warnings: list[str] = []
+        self._running = "other"
+        self._began = self._mark = time.perf_counter()
+
+    def switch(self, stage: str) -> str:
+        """Book the time since the last switch on the running stage, let ``stage`` run, return the one
+        before."""
+        now = time.perf_counter()
+        self.seconds[self._running] = self.seconds.get(self._running, 0.0) + now - self._mark
+        before, self._running, self._mark = self._running, stage, now
+        return before
+
+    def timed(self, stage: str, items: Iterable[Any]) -> Iterator[Any]:
+        """Yield the items of a stage, booking the time it needs (without the stages before it) under its
+        name."""
+        iterator = iter(items)
+        while True:
+            before = self.switch(stage)
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                self.switch(before)
+            self.calls[stage] = self.calls.get(stage, 0) + 1
+            yield item
+
+    def call(self, stage: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function, booking its time under the name of the stage."""
+        before = self.switch(stage)
+        try:
+            return function(*arguments)
+        finally:
+            self.switch(before)
+            self.calls[stage] = self.calls.get(stage, 0) + 1
+
+    def warn(self, text: str) -> None:
+        """Say something once: in the log, and in the report."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            log.warning("%s", text)
+
+    def passed_on(self, kind: str) -> None:
+        """Count a readout that is passed on without being reconstructed."""
+        self.passed[kind] = self.passed.get(kind, 0) + 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain data (the layout of the JSON file)."""
+        self.switch(self._running)
+        return {
+            "stages": [
+                {"name": name, "seconds": round(self.seconds[name], 6), "calls": self.calls.get(name, 0)}
+                for name in self.seconds
+            ],
+            "wall_seconds": round(time.perf_counter() - self._began, 6),
+            "lines": self.lines,
+            "slices": self.slices,
+            "fallbacks": self.fallbacks,
+            "saturated_voxels": self.saturated,
+            "passed_on": dict(self.passed),
+            "warnings": list(self.warnings),
+        }
+
+    def finish(self) -> None:
+        """Write the report to the log and, if the environment names a file, to that file."""
+        found = self.as_dict()
+        for kind, count in self.passed.items():
+            log.info("passed on without reconstruction: %d %s readouts", count, kind)
+        log.info("%d lines, %d slices, %d fallbacks", self.lines, self.slices, self.fallbacks)
+        for stage in found["stages"]:
+            log.info("%-14s %8.3f s %7d items", stage["name"], stage["seconds"], stage["calls"])
+        target = os.environ.get(TIMING_FILE)
+        if target:
+            Path(target).write_text(json.dumps(found, indent=1), encoding="utf-8")
