@@ -1,4 +1,4 @@
-"""The pointwise eigenproblem of ESPIRiT: G(r) s(r) = lambda(r) s(r), largest eigenvalue first, at every point of a grid."""
+"""The pointwise eigenproblem of ESPIRiT, G(r) s(r) = lambda(r) s(r): the largest lambda on a small grid."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _SQUARINGS = 3
 
 
 def _waves(size: int, reach: int, device: torch.device) -> Tensor:
-    """Return ``exp(2 pi i l r)`` for the centred grid positions r (rows) and the lags l = -reach..reach (columns)."""
+    """Return ``exp(2 pi i l r)`` for the centred grid positions r (rows) and lags l = -reach..reach."""
     lags = torch.arange(-reach, reach + 1, dtype=torch.float64, device=device)
     return torch.exp(2j * math.pi * grid_positions(size, device)[:, None] * lags).to(torch.complex64)
 
 
 def image_space_gram(lags_yxcc: Tensor, grid_yx: tuple[int, int]) -> Tensor:
-    """Evaluate ``G(r) = sum_l exp(2 pi i l.r) lags(l)`` on a centred grid; shape (grid_y, grid_x, coils, coils)."""
+    """Evaluate ``G(r) = sum_l exp(2 pi i l.r) lags(l)`` on a centred grid; shape (y, x, c, c)."""
     reach_y, reach_x = (lags_yxcc.shape[0] - 1) // 2, (lags_yxcc.shape[1] - 1) // 2
     coils = lags_yxcc.shape[-1]
     waves_y = _waves(grid_yx[0], reach_y, lags_yxcc.device)
@@ -37,8 +37,8 @@ def _normalised(vectors: Tensor) -> Tensor:
 def dominant_eigenvectors(gram_yxcc: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
     """Return the dominant unit eigenvectors (y, x, c) and their eigenvalues (y, x) by power iterations.
 
-    The matrices are squared a few times first, so that one product does the work of eight iterations. Where the matrix is
-    zero, so are vector and eigenvalue.
+    The matrices are squared a few times first, so that one product does the work of eight iterations. Where
+    the matrix is zero, so are vector and eigenvalue.
 
     Args:
         gram_yxcc: Hermitian, positive semi-definite, eigenvalues at most 1.

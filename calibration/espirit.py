@@ -1,4 +1,4 @@
-"""Coil sensitivity maps by ESPIRiT (Uecker et al. 2014, DOI 10.1002/mrm.24751), from the calibration lines alone."""
+"""Coil sensitivity maps from the calibration lines: ESPIRiT (Uecker et al. 2014, DOI 10.1002/mrm.24751)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ from torch import Tensor
 
 from smug_recon.calibration.eigenmaps import dominant_eigenvectors, image_space_gram
 from smug_recon.calibration.kernels import lag_sums, signal_projector
+from smug_recon.calibration.reference import principal_coil, reference_coil
 from smug_recon.calibration.resample import resample
 from smug_recon.errors import DataError
 
 
-def virtual_coils(calibration_cyx: Tensor) -> Tensor:
-    """Return the principal coil combinations (c, c), one per column, strongest first: eigenvectors of ``sum_k y(k) y(k)^H``."""
-    samples_cn = calibration_cyx.flatten(1)
-    _, vectors = torch.linalg.eigh(samples_cn @ samples_cn.mH)
-    return vectors.flip(-1)
-
-
-def _checked(calibration_cyx: Tensor, kernel: int) -> Tensor:
+def _scaled(calibration_cyx: Tensor, kernel: int) -> Tensor:
     if calibration_cyx.dim() != 3 or min(calibration_cyx.shape[1:]) < kernel:
         raise DataError(
             f"a calibration block of shape {tuple(calibration_cyx.shape)}",
@@ -31,7 +25,8 @@ def _checked(calibration_cyx: Tensor, kernel: int) -> Tensor:
             "finite k-space samples",
             "look for a broken receive channel or a damaged raw file",
         )
-    return calibration_cyx.to(torch.complex64)
+    peak = calibration_cyx.abs().amax()
+    return (calibration_cyx / torch.where(peak > 0, peak, torch.ones_like(peak))).to(torch.complex64)
 
 
 def espirit_maps(
@@ -40,38 +35,43 @@ def espirit_maps(
     *,
     kernel: int = 6,
     threshold: float = 0.02,
-    crop: float = 0.9,
+    crop: float = 0.95,
     grid: int = 64,
-    iterations: int = 40,
+    iterations: int = 96,
 ) -> tuple[Tensor, Tensor]:
-    """Estimate unit-norm coil maps as the eigenvectors of the local k-space subspace, ``G(r) s(r) = lambda(r) s(r)``, lambda near 1.
+    """Estimate unit-norm coil maps: ``G(r) s(r) = lambda(r) s(r)``, lambda near 1 where there is signal.
 
-    The subspace is found by an eigendecomposition of the calibration matrix, its image-space Gram matrix G is evaluated on a
-    small grid (its lags end at the kernel size, so the grid loses nothing), the dominant eigenvectors are found there and then
-    interpolated as columns of the projector ``s s^H``, which have no phase jumps.
+    The signal space of the calibration matrix comes from an eigendecomposition. Its image-space Gram matrix
+    G has lags below the kernel size only, so a small grid holds it without loss; the dominant eigenvectors s
+    are found there. They are interpolated as a column ``s s^H u`` of their projector, which is smooth
+    whatever phase each s came with.
 
     Args:
-        calibration_cyx: centred, fully sampled block of k-space (ky, kx), sample ``n // 2`` is the k-space centre.
+        calibration_cyx: fully sampled block of k-space (ky, kx). Where it lies does not matter (only
+            differences of positions enter), but the centre has the signal.
         shape_yx: image matrix of the maps, the same field of view as the block.
         kernel: width of the kernel in samples. threshold: smallest kept singular value over the largest one.
-        crop: maps are zero where the eigenvalue is not above it. grid: points a side of the small grid.
+        crop: the maps are zero where the eigenvalue is not above it. grid: points a side of the small grid.
         iterations: power iterations at every grid point.
 
     Returns:
-        ``maps_cyx``, complex64, unit norm over the coils or all zero, with the phase of the dominant virtual coil (the first
-        principal component of the calibration data) removed; ``eigenvalue_yx``, float32, 0 to 1, not cropped. An all-zero
-        block gives all-zero maps and eigenvalues.
+        ``maps_cyx``, complex64, unit norm over the coils or all zero, in the phase of the reference
+        combination u of coils (:func:`smug_recon.calibration.reference.reference_coil`), so ``u^H s`` is
+        real and positive; ``eigenvalue_yx``, float32, 0 to 1, not cropped. An all-zero block gives all-zero
+        maps and eigenvalues.
 
     Raises:
         DataError: the block is smaller than the kernel, or holds values that are not finite.
     """
-    calibration_cyx = _checked(calibration_cyx, kernel)
+    calibration_cyx = _scaled(calibration_cyx, kernel)
     kernel_yx = (kernel, kernel)
     projector = signal_projector(calibration_cyx, kernel_yx, threshold)
     lags = lag_sums(projector, kernel_yx, calibration_cyx.shape[0])
     grid_yx = (min(grid, shape_yx[0]), min(grid, shape_yx[1]))
     vectors_yxc, eigenvalue_yx = dominant_eigenvectors(image_space_gram(lags, grid_yx), iterations)
-    reference_c = virtual_coils(calibration_cyx)[:, 0]
+    sparse_yxc, weights_yx = vectors_yxc[::2, ::2], (eigenvalue_yx[::2, ::2] > crop).to(torch.float32)
+    start_c = principal_coil(calibration_cyx)
+    reference_c = reference_coil(sparse_yxc.flatten(0, 1), weights_yx.flatten(), start_c)
     overlap_yx1 = (vectors_yxc.conj() @ reference_c)[..., None]
     maps_cyx = resample((vectors_yxc * overlap_yx1).permute(2, 0, 1), shape_yx)
     eigenvalue_yx = resample(eigenvalue_yx, shape_yx).clamp(0, 1)

@@ -1,8 +1,8 @@
-"""From calibration lines to the local subspace of k-space: calibration matrix, its signal space, and that space's lags.
+"""From calibration lines to the local subspace of k-space: calibration matrix, signal space, lags.
 
-Names as in Uecker et al. 2014 (DOI 10.1002/mrm.24751), with the calibration matrix transposed: its columns are the blocks
-``y_c(t + i)``, i over the kernel, of all coils. If the maps s_c hold, every block is a sum of vectors ``s_c(r) exp(-2 pi i i.r)``,
-so the projector onto the blocks' signal space leaves these unchanged.
+Names as in Uecker et al. 2014 (DOI 10.1002/mrm.24751), with the calibration matrix transposed: its columns
+are the blocks ``y_c(t + i)``, i over the kernel, of all coils. If the maps s_c hold, every block is a sum of
+vectors ``s_c(r) exp(-2 pi i i.r)``, so the projector onto the blocks' signal space leaves these unchanged.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from torch import Tensor
 
 
 def calibration_matrix(calibration_cyx: Tensor, kernel_yx: tuple[int, int]) -> Tensor:
-    """Return the matrix (kernel_y * kernel_x * coils, blocks) whose columns are all kernel-sized blocks of the region.
+    """Return the matrix whose columns are all kernel-sized blocks of the region.
 
     Args:
         calibration_cyx: k-space, at least as large as the kernel.
-        kernel_yx: size of the blocks (ky, kx). The row index runs over (ky, kx, coil).
+        kernel_yx: size of the blocks (ky, kx). The rows run over (ky, kx, coil).
     """
     blocks_cyxij = calibration_cyx.unfold(1, kernel_yx[0], 1).unfold(2, kernel_yx[1], 1)
     coils = calibration_cyx.shape[0]
@@ -26,8 +26,8 @@ def calibration_matrix(calibration_cyx: Tensor, kernel_yx: tuple[int, int]) -> T
 def calibration_gram(calibration_cyx: Tensor, kernel_yx: tuple[int, int]) -> Tensor:
     """Return ``M M^H`` of the calibration matrix M without building M.
 
-    The products of two k-space rows are formed once and shared by all the blocks that contain both rows, so the cost is
-    that of ``kernel_y`` products of rows instead of ``kernel_y^2 / 2``.
+    The products of two k-space rows are formed once and shared by all the blocks that contain both rows, so
+    the cost is that of ``kernel_y`` products of rows instead of ``kernel_y^2 / 2``.
     """
     coils, rows, _ = calibration_cyx.shape
     kernel_y, kernel_x = kernel_yx
@@ -58,8 +58,9 @@ def _principal(gram: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
 def signal_projector(calibration_cyx: Tensor, kernel_yx: tuple[int, int], threshold: float) -> Tensor:
     """Return the projector onto the left singular vectors of the calibration matrix M that carry signal.
 
-    These are the vectors with a singular value above ``threshold`` times the largest one. They are found from ``M M^H`` or
-    from ``M^H M``, whichever is smaller. An all-zero region has no signal: its projector is zero.
+    These are the vectors with a singular value above ``threshold`` times the largest one. They are found
+    from ``M M^H`` or from ``M^H M``, whichever is smaller. An all-zero region has no signal: its projector
+    is zero.
     """
     coils, rows, columns = calibration_cyx.shape
     blocks = (rows - kernel_yx[0] + 1) * (columns - kernel_yx[1] + 1)
@@ -73,18 +74,18 @@ def signal_projector(calibration_cyx: Tensor, kernel_yx: tuple[int, int], thresh
 
 
 def lag_sums(projector: Tensor, kernel_yx: tuple[int, int], coils: int) -> Tensor:
-    """Sum the projector over all pairs of kernel positions with equal difference: the kernels' autocorrelation.
+    """Sum the projector over all pairs of kernel positions of equal difference: kernel autocorrelation.
 
     Returns:
-        shape (2 kernel_y - 1, 2 kernel_x - 1, coils, coils), the lags from ``1 - kernel`` to ``kernel - 1``, divided by the
-        number of kernel positions. Beyond these lags it is exactly zero.
+        shape (2 kernel_y - 1, 2 kernel_x - 1, coils, coils), the lags from ``1 - kernel`` to ``kernel - 1``,
+        divided by the number of kernel positions. Beyond these lags it is exactly zero.
     """
     kernel_y, kernel_x = kernel_yx
     blocks = projector.reshape(kernel_y, kernel_x, coils, kernel_y, kernel_x, coils)
     lags = projector.new_zeros((2 * kernel_y - 1, 2 * kernel_x - 1, coils, coils))
     for i in range(kernel_y):
         for j in range(kernel_x):
-            # The row position runs over the whole kernel, so its difference to (i, j) runs from -i to kernel - 1 - i.
+            # A row position runs over the whole kernel, its difference to (i, j) from -i to kernel - 1 - i.
             rows = slice(kernel_y - 1 - i, 2 * kernel_y - 1 - i)
             columns = slice(kernel_x - 1 - j, 2 * kernel_x - 1 - j)
             lags[rows, columns] += blocks[:, :, :, i, j]

@@ -12,10 +12,11 @@ def grid_positions(size: int, device: torch.device) -> Tensor:
 
 
 def interpolation_matrix(size: int, grid: int, device: torch.device) -> Tensor:
-    """Return W of shape (size, grid): image samples = W @ grid samples, both axes centred on the same field of view.
+    """Return W (size, grid): image samples = W @ grid samples, both axes centred on one field of view.
 
-    Cubic convolution of the fourth order needs six neighbours (Keys 1981, DOI 10.1109/TASSP.1981.1163711, equation 25); the axis is
-    periodic. Pixel ``n // 2`` is the centre on both sides, so odd and even sizes mix without a half-voxel shift.
+    Cubic convolution of the fourth order needs six neighbours (Keys 1981, DOI 10.1109/TASSP.1981.1163711,
+    equation 25); the axis is periodic. Pixel ``n // 2`` is the centre on both sides, so odd and even sizes
+    mix without a half-voxel shift.
     """
     if size == grid:
         return torch.eye(size, dtype=torch.float32, device=device)
