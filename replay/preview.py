@@ -1,4 +1,4 @@
-"""PNG previews of the images, windowed as their Meta says."""
+"""PNG previews of the images, turned the way they are usually looked at, windowed as their Meta says."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import ismrmrd
 import numpy as np
 from PIL import Image as Picture
+
+from smug_recon.dicom.geometry import display_order, plane
 
 
 def write_previews(images: Iterable[ismrmrd.Image], folder: Path, stem: str) -> list[Path]:
@@ -22,10 +24,18 @@ def write_previews(images: Iterable[ismrmrd.Image], folder: Path, stem: str) -> 
         values_czyx = np.abs(image.data).astype(np.float32)
         low, high = window(image, values_czyx)
         grey_czyx = np.clip((values_czyx - low) * (255.0 / max(high - low, 1e-20)), 0, 255).astype(np.uint8)
+        where = plane(image)
+        transpose, flip_rows, flip_columns = display_order(where.along_row, where.along_column)
         for plane_yx in grey_czyx.reshape(-1, *grey_czyx.shape[2:]):
             path = folder / f"{stem}_{len(written) + 1:04d}.png"
             picture = Picture.fromarray(plane_yx)
             picture = picture.resize(_display_size(image, plane_yx.shape), Picture.Resampling.BICUBIC)
+            if transpose:
+                picture = picture.transpose(Picture.Transpose.TRANSPOSE)
+            if flip_rows:
+                picture = picture.transpose(Picture.Transpose.FLIP_TOP_BOTTOM)
+            if flip_columns:
+                picture = picture.transpose(Picture.Transpose.FLIP_LEFT_RIGHT)
             unfinished = path.with_suffix(".incomplete")
             picture.save(unfinished, format="PNG")
             unfinished.replace(path)

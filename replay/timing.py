@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,21 @@ def read_timing(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def write_timing(path: Path, timing: dict[str, Any]) -> None:
+def write_timing(path: Path, timing: Mapping[str, Any]) -> None:
     """Write the timing in one step."""
     unfinished = path.with_name(path.name + ".incomplete")
-    unfinished.write_text(json.dumps(timing, indent=2) + "\n")
+    unfinished.write_text(json.dumps(dict(timing), indent=2) + "\n")
     unfinished.replace(path)
 
 
-def timing_table(timing: dict[str, Any]) -> str:
+def timing_table(timing: Mapping[str, Any]) -> str:
     """Stage, seconds, share of all stages; then the whole run."""
     stages = timing.get("stages", [])
     total = sum(float(stage["seconds"]) for stage in stages)
-    width = max([len(str(stage["name"])) for stage in stages] + [10])
+    names = [str(stage["name"]) for stage in stages] + [
+        f"replay: {name}" for name in timing.get("replay", {})
+    ]
+    width = max([len(name) for name in names] + [10])
     lines = [f"{'stage':<{width}}  {'seconds':>8}  {'share':>6}  {'calls':>6}"]
     for stage in stages:
         seconds = float(stage["seconds"])
@@ -38,7 +42,7 @@ def timing_table(timing: dict[str, Any]) -> str:
         lines.append(f"{stage['name']:<{width}}  {seconds:8.3f}  {share}  {stage.get('calls', ''):>6}")
     lines.append(f"{'all stages':<{width}}  {total:8.3f}")
     if "wall_seconds" in timing:
-        lines.append(f"{'node':<{width}}  {float(timing['wall_seconds']):8.3f}")
-    if "replay_seconds" in timing:
-        lines.append(f"{'replay':<{width}}  {float(timing['replay_seconds']):8.3f}")
+        lines.append(f"{'chain':<{width}}  {float(timing['wall_seconds']):8.3f}")
+    for name, seconds in timing.get("replay", {}).items():
+        lines.append(f"{'replay: ' + name:<{width}}  {float(seconds):8.3f}")
     return "\n".join(lines)

@@ -1,0 +1,152 @@
+"""Offline replay: a raw scan goes through the node over the real protocol; images come out."""
+
+from __future__ import annotations
+
+import logging
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ismrmrd
+
+from smug_recon.configuration import MODULE, pipeline_of
+from smug_recon.dicom import write_series
+from smug_recon.errors import DataError
+from smug_recon.replay.client import PATIENCE_S, Item, play
+from smug_recon.replay.configuration import configuration_element
+from smug_recon.replay.header import parse_header
+from smug_recon.replay.images import ImageFile, read_images
+from smug_recon.replay.node import Node
+from smug_recon.replay.preview import write_previews
+from smug_recon.replay.raw import open_raw
+from smug_recon.replay.timing import VARIABLE, read_timing, write_timing
+
+Progress = Callable[[int, int | None, int], None]
+"""Called with acquisitions sent, acquisitions of the scan (None if unknown) and images received."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """What a replay left behind; ``series`` counts the images of each group in ``images``."""
+
+    images: Path
+    series: Mapping[str, int]
+    acquisitions: int
+    fallbacks: int
+    timing: Mapping[str, Any]
+    passed_on: int = 0
+    previews: list[Path] = field(default_factory=list)
+    dicom: list[Path] = field(default_factory=list)
+
+
+def replay(
+    raw: Path | str,
+    out: Path,
+    pipeline: Path | str | None = None,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    group: str | None = None,
+    dicom: bool = True,
+    preview: bool = True,
+    patience_s: float = PATIENCE_S,
+    progress: Progress = lambda acquisitions, total, images: None,
+    target: tuple[str, str] = (MODULE, "reconstruct"),
+) -> ReplayResult:
+    """Reconstruct a raw scan; write ``images.h5``, ``dicom/``, ``preview/``, ``timing.json``, ``node.log``.
+
+    Pipeline, model, device and header are checked first, then the node runs as a second process. Any error of
+    ``errors.py``; an ``images.h5`` of an earlier run stays until the new one is complete.
+    """
+    started = time.perf_counter()
+    configuration = configuration_element(pipeline, overrides or {})
+    with open_raw(raw, group) as source:
+        header, header_xml = parse_header(source.header_xml)
+        for warning in check(header, configuration):
+            log.warning("%s", warning)
+        checked = time.perf_counter()
+        out.mkdir(parents=True, exist_ok=True)
+        node_timing = (out / "timing.node.json").resolve()
+        clear(out, node_timing.name)
+        passed_on = fallbacks = 0
+        with (
+            ImageFile(out / "images.h5", header_xml) as file,
+            Node(out / "node.log", *target, environment={VARIABLE: str(node_timing)}) as node,
+        ):
+
+            def receive(item: Item) -> None:
+                nonlocal passed_on, fallbacks
+                if isinstance(item, ismrmrd.Image):
+                    file.append(item)
+                    fallbacks += is_fallback(item)
+                else:
+                    passed_on += 1
+
+            sent = play(
+                node,
+                ET.tostring(configuration, encoding="utf-8"),
+                header_xml,
+                source.blocks(),
+                receive,
+                lambda acquisitions: progress(acquisitions, source.acquisitions, sum(file.counts.values())),
+                patience_s,
+            )
+            if not file.counts:
+                raise DataError(
+                    f"no image from {sent} acquisitions", "at least one complete slice", f"read {node.log}"
+                )
+            file.finish()
+    returned = time.perf_counter()
+    timing = read_timing(node_timing)
+    clear(out, node_timing.name)
+    previews = write_all_previews(file, out / "preview") if preview else []
+    files = write_all_dicom(file, header, out / "dicom") if dicom else []
+    ended = time.perf_counter()
+    timing["replay"] = {
+        "check": round(checked - started, 6),
+        "node": round(returned - checked, 6),
+        "previews and DICOM": round(ended - returned, 6),
+    }
+    write_timing(out / "timing.json", timing)
+    fallbacks = max(fallbacks, int(timing.get("fallbacks", 0)))
+    return ReplayResult(file.path, dict(file.counts), sent, fallbacks, timing, passed_on, previews, files)
+
+
+def check(header: ismrmrd.xsd.ismrmrdHeader, configuration: ET.Element) -> Iterable[str]:
+    """What the node checks before its first readout, here before it is started; the warnings of the plan."""
+    from smug_recon.gadgets.stream import prepare
+
+    plan, _ = prepare(header, pipeline_of(configuration), None)
+    return plan.warnings
+
+
+def is_fallback(image: ismrmrd.Image) -> bool:
+    """Whether the node says that this image is not what was asked for."""
+    roles = image.meta.get("DataRole", [])
+    return "FALLBACK" in (roles if isinstance(roles, list) else [roles])
+
+
+def write_all_previews(file: ImageFile, folder: Path) -> list[Path]:
+    """Previews of every series, those of an earlier run removed."""
+    clear(folder, "*.png")
+    return [
+        path for group in file.counts for path in write_previews(read_images(file.path, group), folder, group)
+    ]
+
+
+def write_all_dicom(file: ImageFile, header: ismrmrd.xsd.ismrmrdHeader, folder: Path) -> list[Path]:
+    """DICOM files of every magnitude series, those of an earlier run removed."""
+    clear(folder, "*.dcm")
+    return [
+        path for group in file.counts for path in write_series(read_images(file.path, group), header, folder)
+    ]
+
+
+def clear(folder: Path, pattern: str) -> None:
+    """Remove files of an earlier run; nothing else in the folder is touched."""
+    for path in folder.glob(pattern):
+        path.unlink()
