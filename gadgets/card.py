@@ -66,6 +66,18 @@ class Card(BaseModel):
     commit: str
     parameters: int = Field(ge=0)
 
+    def range_text(self) -> str:
+        """The trained range in one line."""
+        trained = self.trained_range
+        (low_y, high_y), (low_x, high_x) = trained.matrix_yx
+        what = trained.anatomy if isinstance(trained.anatomy, str) else ", ".join(trained.anatomy)
+        return (
+            f"{what}; matrix {low_x:g}-{high_x:g} x {low_y:g}-{high_y:g} (readout x phase), "
+            f"{trained.coils[0]:g}-{trained.coils[1]:g} coils, "
+            f"acceleration {trained.acceleration[0]:g}-{trained.acceleration[1]:g}, "
+            f"{trained.calibration_lines[0]:g}-{trained.calibration_lines[1]:g} calibration lines"
+        )
+
     def outside_range(self, lines: int, columns: int, coils: int | None, acceleration: float) -> list[str]:
         """One sentence for everything in which a scan leaves the range that the model was trained on."""
         trained = self.trained_range

@@ -8,7 +8,7 @@ from smug_recon.errors import ConfigurationError
 
 
 def choose_device(name: str) -> torch.device:
-    """The device for ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``; ConfigurationError without a GPU."""
+    """The device for ``auto`` (a GPU if there is one), ``cpu``, ``cuda``; ConfigurationError if it lacks."""
     if name not in ("auto", "cpu", "cuda"):
         raise ConfigurationError(f"device = {name!r}", "auto, cpu or cuda", "mend the pipeline file")
     if name == "cpu":

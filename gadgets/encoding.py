@@ -1,4 +1,8 @@
-"""What the MRD header says about the encoding, element by element, each checked with one clear message."""
+"""What the MRD header says about the encoding, element by element, each checked with one clear message.
+
+Every function takes the element as ``ismrmrd.xsd`` parsed it, raises HeaderError where the scan cannot be
+reconstructed, and adds a sentence to ``notes`` where it can, but not as the header has it.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,25 @@ from typing import Any
 
 from smug_recon.errors import HeaderError
 
+SMALLEST_MATRIX = 8
 LARGEST_MATRIX = 4096
-"""Largest matrix size of this chain, in samples of any axis (recon) and in lines (encoded)."""
 LARGEST_READOUT = 16384
+"""Sizes in samples; a readout may be oversampled."""
 LARGEST_COUNTER = 65535
 """Counters of an acquisition are uint16."""
 MOST_COILS = 1024
+MOST_ACCELERATION = 64
 
-CALIBRATION_MODES = ("embedded", "separate", "external", "interleaved", "other", "none")
+CALIBRATION_MODES = ("embedded", "separate", "external", "interleaved", "other")
+
+CORRECT = "correct the MRD header, or the parameter map of the converter"
+
+Sizes = tuple[int, int, int]
+Lengths = tuple[float, float, float]
 
 
 def first_encoding(header: Any, notes: list[str]) -> Any:
-    """Encoding 0, the one that is reconstructed; a note if there are others."""
+    """Encoding 0, the one that is reconstructed."""
     encodings = list(getattr(header, "encoding", None) or [])
     if not encodings:
         raise HeaderError(
@@ -27,96 +38,85 @@ def first_encoding(header: Any, notes: list[str]) -> Any:
             "convert the raw file again, with the parameter map of its sequence",
         )
     if len(encodings) > 1:
-        notes.append(
-            f"{len(encodings)} encodings: only encoding 0 is reconstructed, the others are passed on"
-        )
+        notes.append(f"{len(encodings)} encodings: encoding 0 is reconstructed, the others are passed on")
     return encodings[0]
 
 
 def check_trajectory(encoding: Any) -> None:
+    """Refuse what does not lie on a Cartesian grid."""
     trajectory = getattr(encoding.trajectory, "value", encoding.trajectory)
-    if trajectory != "cartesian":
-        remedy = "reconstruct it with another chain: this one is for Cartesian scans"
-        if trajectory == "epi":
-            remedy = (
-                "put ramp-sampling regridding and ghost correction before this node and declare it cartesian"
-            )
-        raise HeaderError(f"the trajectory {trajectory!r}", "'cartesian'", remedy)
+    if trajectory == "cartesian":
+        return
+    remedy = "reconstruct it with another chain: this one is for Cartesian scans"
+    if trajectory == "epi":
+        remedy = "regrid and correct ghosts before this node and declare the result cartesian"
+    raise HeaderError(f"the trajectory {trajectory!r}", "'cartesian'", remedy)
 
 
-def space(space: Any, name: str) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+def matrix_and_fov(space: Any, name: str) -> tuple[Sizes, Lengths]:
+    """Matrix size in samples and field of view in mm of ``encodedSpace`` or ``reconSpace``."""
     matrix, fov = getattr(space, "matrixSize", None), getattr(space, "fieldOfView_mm", None)
     sizes, lengths = [], []
     for axis in "xyz":
-        size, length = number(getattr(matrix, axis, None)), number(getattr(fov, axis, None))
+        given_size, given_length = getattr(matrix, axis, None), getattr(fov, axis, None)
+        size, length = number(given_size), number(given_length)
         if size is None or size < 1 or size != int(size):
             raise HeaderError(
-                f"{name} matrixSize {axis} = {getattr(matrix, axis, None)!r}",
-                "a whole number of at least 1",
-                "correct the MRD header, or the parameter map of the converter",
+                f"{name} matrixSize {axis} = {given_size!r}", "a whole number of at least 1", CORRECT
             )
         if length is None or length <= 0:
             raise HeaderError(
-                f"{name} fieldOfView_mm {axis} = {getattr(fov, axis, None)!r}",
-                "a length in mm above 0",
-                "correct the MRD header, or the parameter map of the converter",
+                f"{name} fieldOfView_mm {axis} = {given_length!r}", "a length in mm above 0", CORRECT
+            )
+        largest = LARGEST_READOUT if axis == "x" and name == "encodedSpace" else LARGEST_MATRIX
+        smallest = 1 if axis == "z" else SMALLEST_MATRIX
+        if not smallest <= size <= largest:
+            raise HeaderError(
+                f"{name} matrixSize {axis} = {int(size)}", f"{smallest} to {largest} samples", CORRECT
             )
         sizes.append(int(size))
         lengths.append(length)
     return (sizes[0], sizes[1], sizes[2]), (lengths[0], lengths[1], lengths[2])
 
 
-def two_dimensional(
-    encoded_xyz: tuple[int, int, int], recon_xyz: tuple[int, int, int], limits: Any, notes: list[str]
-) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+def two_dimensional(encoded: Sizes, recon: Sizes, limits: Any, notes: list[str]) -> tuple[Sizes, Sizes]:
+    """Both matrices with z = 1; 3-D encoding is refused.
+
+    A matrix z above 1 beside limits of one partition and several slices is a converter's number of slices.
+    """
     partitions = getattr(limits, "kspace_encoding_step_2", None)
     last = None if partitions is None else int(number(partitions.maximum) or 0)
-    if encoded_xyz[2] > 1 and last == 0 and count(limits, "slice") > 1:
-        notes.append(f"encoded matrix z {encoded_xyz[2]} but one partition and several slices: taken as 2-D")
-        return (*encoded_xyz[:2], 1), (*recon_xyz[:2], 1)
-    if encoded_xyz[2] > 1 or (last or 0) > 0:
+    stack_of_slices = last == 0 and count(limits, "slice") > 1
+    if (encoded[2] > 1 and not stack_of_slices) or (last or 0) > 0:
         raise HeaderError(
-            f"3-D encoding (matrix z {encoded_xyz[2]}, last partition {'unknown' if last is None else last})",
+            f"3-D encoding (matrix z {encoded[2]}, last partition {'unknown' if last is None else last})",
             "a 2-D scan of one or more slices",
-            "not supported yet: transform along the partitions before this node, or use another chain",
+            "3-D is not supported yet: transform along the partitions before this node, or use another chain",
         )
-    return encoded_xyz, recon_xyz
-
-
-def check_sizes(encoded_xyz: tuple[int, int, int], recon_xyz: tuple[int, int, int]) -> None:
-    for what, size, largest in (
-        ("encodedSpace matrixSize x", encoded_xyz[0], LARGEST_READOUT),
-        ("encodedSpace matrixSize y", encoded_xyz[1], LARGEST_MATRIX),
-        ("reconSpace matrixSize x", recon_xyz[0], LARGEST_MATRIX),
-        ("reconSpace matrixSize y", recon_xyz[1], LARGEST_MATRIX),
-    ):
-        if size > largest:
-            raise HeaderError(f"{what} = {size}", f"at most {largest}", "correct the MRD header")
-    if encoded_xyz[0] < 8 or encoded_xyz[1] < 8:
-        raise HeaderError(
-            f"an encoded matrix of {encoded_xyz[0]} x {encoded_xyz[1]}",
-            "at least 8 x 8",
-            "correct the MRD header",
-        )
+    if encoded[2] > 1:
+        notes.append(f"encoded matrix z {encoded[2]} with one partition and several slices: taken as 2-D")
+    return (encoded[0], encoded[1], 1), (recon[0], recon[1], 1)
 
 
 def readout_samples(encoded_x: int, encoded_fov_x: float, recon_fov_x: float, notes: list[str]) -> int:
+    """Samples left without readout oversampling: round(encoded_x * recon_fov_x / encoded_fov_x)."""
     kept = round(encoded_x * recon_fov_x / encoded_fov_x)
     if kept > encoded_x:
         notes.append(
             f"recon field of view x {recon_fov_x:g} mm exceeds the encoded {encoded_fov_x:g} mm: no crop"
         )
         return encoded_x
-    if kept < 8:
+    if kept < SMALLEST_MATRIX:
         raise HeaderError(
             f"a recon field of view of {recon_fov_x:g} mm in an encoded one of {encoded_fov_x:g} mm along x",
-            "at least 8 of the encoded samples inside",
-            "correct the fields of view in the MRD header",
+            f"at least {SMALLEST_MATRIX} of the {encoded_x} encoded samples inside",
+            CORRECT,
         )
     return kept
 
 
 def centre_line(limits: Any, lines_y: int, notes: list[str]) -> int:
+    """The line of the k-space centre: as given, else the middle of the encoded matrix."""
     step = getattr(limits, "kspace_encoding_step_1", None)
     if step is None:
         return lines_y // 2
@@ -124,23 +124,20 @@ def centre_line(limits: Any, lines_y: int, notes: list[str]) -> int:
     if not 0 <= low <= high <= LARGEST_COUNTER or not 0 <= centre <= LARGEST_COUNTER:
         raise HeaderError(
             f"kspace_encoding_step_1 limits {low} to {high}, centre {centre}",
-            f"0 <= minimum <= maximum <= {LARGEST_COUNTER} and a centre in this range",
-            "correct the MRD header",
+            f"0 <= minimum <= maximum <= {LARGEST_COUNTER}, and a centre of this kind",
+            CORRECT,
         )
-    if high - low + 1 > lines_y:
-        notes.append(f"the limits give {high - low + 1} lines, the encoded matrix holds {lines_y}")
     inside = low - centre + lines_y // 2 >= 0 and high - centre + lines_y // 2 < lines_y
     if centre == 0 and high > 0 and not inside:
-        notes.append(f"the centre of kspace_encoding_step_1 is given as 0: line {lines_y // 2} is taken")
+        notes.append(f"the centre of kspace_encoding_step_1 is not filled in: line {lines_y // 2} is taken")
         return lines_y // 2
     if not inside:
-        notes.append(
-            f"lines {low} to {high} around the centre {centre} reach over the encoded matrix of {lines_y}"
-        )
+        notes.append(f"lines {low} to {high} about the centre {centre} do not fit the matrix of {lines_y}")
     return centre
 
 
 def acceleration(parallel: Any, notes: list[str]) -> tuple[float, str]:
+    """Acceleration along y, and the calibration mode (``none`` if not declared)."""
     if parallel is None:
         return 1.0, "none"
     bands = getattr(parallel, "multiband", None)
@@ -152,26 +149,23 @@ def acceleration(parallel: Any, notes: list[str]) -> tuple[float, str]:
         )
     given = getattr(parallel.accelerationFactor, "kspace_encoding_step_1", None)
     factor = number(given)
-    if factor is None or not 1 <= factor <= 64:
+    if factor is None or not 1 <= factor <= MOST_ACCELERATION:
         raise HeaderError(
             f"an acceleration factor of {given!r} along kspace_encoding_step_1",
-            "1 to 64",
-            "correct the MRD header",
+            f"1 to {MOST_ACCELERATION}",
+            CORRECT,
         )
     mode = getattr(parallel.calibrationMode, "value", parallel.calibrationMode)
     calibration = mode if mode in CALIBRATION_MODES else "none"
-    if factor > 1 and calibration == "none":
+    if factor > 1 and calibration in ("none", "external"):
         notes.append(
-            f"acceleration {factor:g} without a calibration mode: calibration lines are sought in the data"
-        )
-    if calibration == "external":
-        notes.append(
-            "external calibration is declared: calibration lines are looked for in this scan's own data"
+            f"acceleration {factor:g}, calibration {calibration}: calibration lines are sought in the data"
         )
     return factor, calibration
 
 
 def count(limits: Any, name: str) -> int:
+    """How many values a counter takes: its maximum + 1, or 1 without limits."""
     limit = getattr(limits, name, None)
     if limit is None:
         return 1
@@ -180,22 +174,24 @@ def count(limits: Any, name: str) -> int:
         raise HeaderError(
             f"{name} limits {limit.minimum!r} to {limit.maximum!r}",
             f"0 <= minimum <= maximum <= {LARGEST_COUNTER}",
-            "correct the encoding limits in the MRD header",
+            CORRECT,
         )
     return int(high) + 1
 
 
 def coil_count(header: Any) -> int | None:
+    """receiverChannels, None if not given."""
     given = getattr(header.acquisitionSystemInformation, "receiverChannels", None)
     if given is None:
         return None
     coils = number(given)
     if coils is None or not 1 <= coils <= MOST_COILS:
-        raise HeaderError(f"receiverChannels = {given!r}", f"1 to {MOST_COILS}", "correct the MRD header")
+        raise HeaderError(f"receiverChannels = {given!r}", f"1 to {MOST_COILS}", CORRECT)
     return int(coils)
 
 
 def noise_bandwidth(header: Any, notes: list[str]) -> float:
+    """relativeReceiverNoiseBandwidth, 1.0 if not given (a factor on the noise variance)."""
     given = getattr(header.acquisitionSystemInformation, "relativeReceiverNoiseBandwidth", None)
     if given is None:
         return 1.0
@@ -207,7 +203,7 @@ def noise_bandwidth(header: Any, notes: list[str]) -> float:
 
 
 def number(value: Any) -> float | None:
-    """The value if it is a finite number (not text, which a lenient parser may leave behind)."""
+    """The value if it is a finite number (a lenient parser leaves text behind)."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)

@@ -49,7 +49,7 @@ class Model:
         return image_byx, spread_byx
 
     def warm_up(self, coils: int, lines_y: int, readout_x: int, samples: int) -> float:
-        """Run once on zeros of the size to come, so that the first slice does not pay for it; seconds taken."""
+        """Run once on zeros of the size to come, which the first slice would pay for; return the seconds."""
         start = time.perf_counter()
         kspace_bcyx = torch.zeros((1, coils, lines_y, readout_x), dtype=torch.complex64)
         maps_bcyx = torch.full_like(kspace_bcyx, coils**-0.5)

@@ -54,11 +54,10 @@ def build_plan(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline, card: Card
     notes: list[str] = []
     first = encoding.first_encoding(header, notes)
     encoding.check_trajectory(first)
-    encoded_xyz, encoded_fov_mm = encoding.space(first.encodedSpace, "encodedSpace")
-    recon_xyz, recon_fov_mm = encoding.space(first.reconSpace, "reconSpace")
+    encoded_xyz, encoded_fov_mm = encoding.matrix_and_fov(first.encodedSpace, "encodedSpace")
+    recon_xyz, recon_fov_mm = encoding.matrix_and_fov(first.reconSpace, "reconSpace")
     limits = first.encodingLimits
     encoded_xyz, recon_xyz = encoding.two_dimensional(encoded_xyz, recon_xyz, limits, notes)
-    encoding.check_sizes(encoded_xyz, recon_xyz)
     acceleration_y, calibration = encoding.acceleration(first.parallelImaging, notes)
     plan = Plan(
         pipeline=pipeline,

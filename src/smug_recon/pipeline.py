@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -135,6 +135,19 @@ def find_pipeline(path_or_name: Path | str | None = None) -> Path:
     raise ConfigurationError(
         f"no pipeline {wanted!r}", f"a file, or a shipped name ({', '.join(names)})", "check the path"
     )
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, str]:
+    """Overrides from ``KEY=VALUE`` texts, for ``Pipeline.with_overrides``; ConfigurationError."""
+    found = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name.strip():
+            raise ConfigurationError(
+                f"the setting {setting!r}", "KEY=VALUE", "write e.g. images.type=float32"
+            )
+        found[name.strip()] = value.strip()
+    return found
 
 
 def shipped_folder() -> Path:

@@ -1,0 +1,254 @@
+"""The survey: what the acquisition headers of a raw scan say, checked as the chain checks each readout.
+
+It works on the table of headers alone (no samples), so that a scan of any size can be judged before it runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ismrmrd
+import numpy as np
+import torch
+
+from smug_recon.calibration import calibration_lines
+from smug_recon.errors import DataError
+from smug_recon.gadgets.card import Card
+from smug_recon.gadgets.items import (
+    CALIBRATION,
+    CALIBRATION_AND_IMAGING,
+    NOISE,
+    NOT_IMAGING,
+    REVERSE,
+    SliceKey,
+)
+from smug_recon.gadgets.oversampling import hybrid_line
+from smug_recon.gadgets.plan import Plan
+from smug_recon.gadgets.timing import Report
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found; ``lines`` and ``calibration`` are the fewest and the most over all images."""
+
+    readouts: int
+    noise_readouts: int
+    passed_on: int
+    coils: int
+    samples: int
+    slices: int
+    images: int
+    lines: tuple[int, int]
+    calibration: tuple[int, int]
+    acceleration: float
+    """Lines of the encoded matrix over the most lines sampled in an image."""
+    warnings: tuple[str, ...]
+
+
+def survey(heads: np.ndarray, plan: Plan, card: Card | None = None) -> Survey:
+    """Check the headers of all readouts against the plan; DataError, with one clear message.
+
+    Args:
+        heads: table with the fields of ``ismrmrd.hdf5.acquisition_header_dtype``.
+        plan: of the same scan.
+        card: of the model, for a warning where the calibration lines leave its trained range.
+    """
+    notes: list[str] = []
+    noise = heads[heads["flags"] & np.uint64(NOISE) != 0]
+    others = heads[heads["flags"] & np.uint64(NOISE) == 0]
+    foreign = others["flags"] & np.uint64(sum(NOT_IMAGING)) != 0
+    foreign |= others["encoding_space_ref"] != 0
+    lines = others[~foreign]
+    _check_any(heads, noise, lines)
+    coils, samples = _check_shape(lines)
+    _check_noise(noise, coils, plan)
+    _check_rows(lines, plan)
+    _check_samples(lines, plan, notes)
+    masks = _masks(lines, plan)
+    sampled = [int(imaging.sum()) for imaging, _, _ in masks.values()]
+    calibration = _calibration(masks, coils, plan, notes)
+    slices = len({key.slice for key in masks})
+    if plan.coils is not None and plan.coils != coils:
+        notes.append(f"the header gives {plan.coils} receiver channels, the readouts have {coils}")
+    if slices > plan.slices:
+        notes.append(f"the header's limits give {plan.slices} slices, the readouts {slices}")
+    acceleration = plan.lines_y / max(sampled)
+    if acceleration > 1.1 * plan.acceleration_y:
+        notes.append(
+            f"the header gives acceleration {plan.acceleration_y:g}, the readouts {acceleration:.2f}"
+        )
+    fewest = 0 if card is None else card.trained_range.calibration_lines[0]
+    if calibration[0] < fewest:
+        notes.append(f"{calibration[0]} calibration lines: the model was trained with at least {fewest:g}")
+    return Survey(
+        readouts=len(heads),
+        noise_readouts=len(noise),
+        passed_on=int(foreign.sum()),
+        coils=coils,
+        samples=samples,
+        slices=slices,
+        images=len(masks),
+        lines=(min(sampled), max(sampled)),
+        calibration=calibration,
+        acceleration=acceleration,
+        warnings=tuple(notes),
+    )
+
+
+def _check_any(heads: np.ndarray, noise: np.ndarray, lines: np.ndarray) -> None:
+    if len(heads) == 0:
+        raise DataError(
+            "no acquisitions in the raw scan", "at least one slice of readouts", "convert the scan again"
+        )
+    if len(lines) == 0:
+        raise DataError(
+            f"{len(heads)} acquisitions, {len(noise)} of noise and no imaging line of encoding space 0",
+            "imaging lines",
+            "give the imaging scan: this looks like a noise or adjustment measurement",
+        )
+
+
+def _check_shape(lines: np.ndarray) -> tuple[int, int]:
+    shapes = np.unique(np.stack([lines["active_channels"], lines["number_of_samples"]], 1), axis=0)
+    if len(shapes) > 1:
+        found = ", ".join(f"{coils} coils x {samples} samples" for coils, samples in shapes[:4].tolist())
+        raise DataError(
+            f"readouts of {found}",
+            "the same number of coils and samples in all imaging and calibration lines",
+            "split the raw file into scans of one receive configuration",
+        )
+    coils, samples = (int(value) for value in shapes[0])
+    if coils < 1 or samples < 1:
+        raise DataError(
+            f"readouts of {coils} coils x {samples} samples", "at least one of each", "convert it again"
+        )
+    return coils, samples
+
+
+def _check_noise(noise: np.ndarray, coils: int, plan: Plan) -> None:
+    if not plan.pipeline.prewhitening or len(noise) == 0:
+        return
+    found = sorted({int(value) for value in noise["active_channels"]})
+    if found != [coils]:
+        raise DataError(
+            f"noise readouts of {' and '.join(map(str, found))} coils beside imaging lines of {coils}",
+            "the same coils in both",
+            "use the noise scan of this measurement, or set prewhitening: false in the pipeline",
+        )
+    dwells = sorted({round(float(value), 6) for value in noise["sample_time_us"]})
+    if len(dwells) > 1:
+        raise DataError(
+            f"noise readouts with dwell times of {dwells} us",
+            "one noise scan of one receive configuration",
+            "remove the noise readouts of the other measurement",
+        )
+
+
+def _check_rows(lines: np.ndarray, plan: Plan) -> None:
+    partitions = lines["idx"]["kspace_encode_step_2"]
+    if partitions.any():
+        raise DataError(
+            f"partitions up to {int(partitions.max())}",
+            "partition 0: the header describes a 2-D scan",
+            "correct encodedSpace.matrixSize.z; 3-D scans are not reconstructed by this chain",
+        )
+    rows = _rows(lines, plan)
+    if rows.min() < 0 or rows.max() >= plan.lines_y:
+        steps = lines["idx"]["kspace_encode_step_1"]
+        low = plan.centre_y - plan.lines_y // 2
+        raise DataError(
+            f"phase-encode lines {int(steps.min())} to {int(steps.max())}",
+            f"lines {low} to {low + plan.lines_y - 1} (centre line {plan.centre_y})",
+            "correct encodedSpace.matrixSize.y or the centre of kspace_encoding_step_1 in the header",
+        )
+
+
+def _rows(lines: np.ndarray, plan: Plan) -> np.ndarray:
+    return lines["idx"]["kspace_encode_step_1"].astype(np.int64) - plan.centre_y + plan.lines_y // 2
+
+
+def _check_samples(lines: np.ndarray, plan: Plan, notes: list[str]) -> None:
+    """Lay one empty readout of every kind on the readout grid, by the code of the chain itself."""
+    report = Report()
+    names = ["number_of_samples", "center_sample", "discard_pre", "discard_post"]
+    kinds = np.unique(
+        np.stack([lines[name] for name in names] + [lines["flags"] & np.uint64(REVERSE) != 0], 1), axis=0
+    )
+    for samples, centre, before, after, reverse in kinds.tolist():
+        readout = ismrmrd.Acquisition.from_array(np.zeros((1, int(samples)), np.complex64))
+        readout.center_sample, readout.discard_pre, readout.discard_post = (
+            int(centre),
+            int(before),
+            int(after),
+        )
+        if reverse:
+            readout.setFlag(ismrmrd.ACQ_IS_REVERSE)
+        hybrid_line(readout, plan.encoded_xyz[0], plan.readout_x, report)
+    notes += report.warnings
+
+
+Masks = dict[SliceKey, tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""Imaging lines, flagged lines and separate calibration lines of every image, by row."""
+
+
+def _masks(lines: np.ndarray, plan: Plan) -> Masks:
+    flags, rows = lines["flags"], _rows(lines, plan)
+    both = flags & np.uint64(CALIBRATION_AND_IMAGING) != 0
+    flagged = (flags & np.uint64(CALIBRATION) != 0) | both
+    separate = flagged & ~both & (plan.calibration != "embedded")
+    counters = np.stack([lines["idx"][name] for name in SliceKey._fields], 1)
+    keys, members = np.unique(counters, axis=0, return_inverse=True)
+    grid = np.zeros((3, len(keys), plan.lines_y), bool)
+    members = members.reshape(-1)
+    grid[0, members[~separate], rows[~separate]] = True
+    grid[1, members[flagged & ~separate], rows[flagged & ~separate]] = True
+    grid[2, members[separate], rows[separate]] = True
+    found = {SliceKey(*key): (grid[0, at], grid[1, at], grid[2, at]) for at, key in enumerate(keys.tolist())}
+    images = {key: parts for key, parts in found.items() if parts[0].any()}
+    if not images:
+        raise DataError(
+            f"{len(lines)} calibration lines and no imaging line",
+            "imaging lines",
+            "correct the flags or the calibration mode in the converter",
+        )
+    for key, parts in found.items():  # separate lines may be acquired under another counter of their slice
+        if key not in images and parts[2].any():
+            for image, own in images.items():
+                if image.slice == key.slice and not own[2].any():
+                    images[image] = (own[0], own[1], parts[2])
+    return images
+
+
+def _calibration(masks: Masks, coils: int, plan: Plan, notes: list[str]) -> tuple[int, int]:
+    """Fewest and most calibration lines; DataError where a slice has none that ESPIRiT could use."""
+    needed = plan.pipeline.coil_maps.kernel + 2
+    found = {key: _usable(*parts, plan) for key, parts in masks.items()}
+    best: dict[int, int] = {}
+    for key, count in found.items():
+        best[key.slice] = max(best.get(key.slice, 0), count)
+    missing = sorted(index for index, count in best.items() if count < needed)
+    if missing and coils > 1:
+        raise DataError(
+            f"{best[missing[0]]} calibration lines about the k-space centre in slice {missing[0]}"
+            + (f" and in {len(missing) - 1} more slices" if missing[1:] else ""),
+            f"at least {needed} contiguous lines (16 to 32 are usual)",
+            "acquire calibration lines (integrated or separate reference lines) with this scan",
+        )
+    counts = [count for count in found.values() if count >= needed or coils == 1]
+    if len(counts) < len(found):
+        notes.append(
+            f"{len(found) - len(counts)} images use the coil maps of another repetition of their slice"
+        )
+    return min(counts), max(counts)
+
+
+def _usable(imaging: np.ndarray, flagged: np.ndarray, separate: np.ndarray, plan: Plan) -> int:
+    mask, flags = (separate, None) if separate.any() else (imaging, flagged if flagged.any() else None)
+    centre = plan.lines_y // 2
+    try:
+        start, stop = calibration_lines(
+            torch.from_numpy(mask), None if flags is None else torch.from_numpy(flags), centre
+        )
+    except DataError:
+        return 0
+    return 2 * min(centre - start, stop - centre)

@@ -1,0 +1,37 @@
+"""``smug-recon check PIPELINE [--raw RAW]``."""
+
+import typer
+
+
+def command(
+    pipeline: str = typer.Argument("smug-cartesian", help="Pipeline YAML, Gadgetron XML, or a shipped name."),
+    raw: str = typer.Option(None, "--raw", help="Raw scan to check as well: ISMRMRD HDF5 or stream."),
+    group: str = typer.Option(None, "-G", "--group", help="Group in the raw HDF5 file."),
+    device: str = typer.Option(None, help="auto, cpu or cuda."),
+    settings: list[str] = typer.Option(
+        [], "--set", metavar="KEY=VALUE", help="Any other setting, by dotted name."
+    ),
+) -> None:
+    """Check pipeline, model, device and raw scan before any data flow, and say what would be run."""
+    from smug_recon.pipeline import load_pipeline, parse_settings
+
+    overrides = {"device": device} if device else {}
+    chosen = load_pipeline(pipeline).with_overrides({**overrides, **parse_settings(settings)})
+
+    from smug_recon.gadgets.model import load_model
+    from smug_recon.gadgets.summary import summary
+
+    model = load_model(chosen.model_path, chosen.model.sha256, chosen.device)
+    if raw is None:
+        typer.echo(summary(chosen, model))
+        return
+
+    from smug_recon.gadgets.stream import prepare
+    from smug_recon.gadgets.survey import survey
+    from smug_recon.replay.header import parse_header
+    from smug_recon.replay.heads import read_heads
+
+    header_xml, heads = read_heads(raw, group)
+    header, _ = parse_header(header_xml)
+    plan, _ = prepare(header, chosen, model)
+    typer.echo(summary(chosen, model, plan, survey(heads, plan, model.card)))
