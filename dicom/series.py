@@ -17,7 +17,7 @@ from smug_recon.dicom.attributes import decimal, fill_header, study_uid
 from smug_recon.dicom.geometry import Plane, plane
 from smug_recon.dicom.identifiers import derived_uid
 
-SIEMENS_TICK_MS = 2.5
+TICK_MS = 2.5
 DAY_MS = 24 * 3600 * 1000
 
 log = logging.getLogger(__name__)
@@ -97,17 +97,19 @@ def _dataset(
     ds.DerivationDescription = f"smug-recon {__version__}: {history or 'reconstruction from raw data'}"[:1024]
     if comment := _first(image, "ImageComments", "ImageComment", "GADGETRON_ImageComment"):
         ds.ImageComments = comment[:10240]
-    if time := acquisition_time(image, ds.Manufacturer):
+    if time := acquisition_time(image):
         ds.AcquisitionTime = time
     _place(ds, plane(image, partition), spacing_mm or None)
     _pixels(ds, image, partition)
     return ds
 
 
-def acquisition_time(image: ismrmrd.Image, vendor: str) -> str | None:
-    """Time of day of an MRD time stamp: 2.5 ms ticks since midnight on Siemens, milliseconds elsewhere."""
-    stamp = int(image.acquisition_time_stamp)
-    ms = stamp * (SIEMENS_TICK_MS if "SIEMENS" in vendor.upper() else 1.0)
+def acquisition_time(image: ismrmrd.Image) -> str | None:
+    """Time of day of an MRD time stamp, 2.5 ms ticks since midnight; None if it is no time of day.
+
+    That is Siemens' clock, which the converters of other vendors' data follow as well where they set it.
+    """
+    ms = int(image.acquisition_time_stamp) * TICK_MS
     if not 0 < ms < DAY_MS:
         return None
     seconds, rest = divmod(round(ms * 1000), 1_000_000)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,9 @@ def replay(
         checked = time.perf_counter()
         out.mkdir(parents=True, exist_ok=True)
         node_timing = (out / "timing.node.json").resolve()
-        clear(out, node_timing.name)
         passed_on = fallbacks = 0
         with (
+            removed_at_the_end(node_timing),
             ImageFile(out / "images.h5", header_xml) as file,
             Node(out / "node.log", *target, environment={VARIABLE: str(node_timing)}) as node,
         ):
@@ -100,9 +101,8 @@ def replay(
                     f"no image from {sent} acquisitions", "at least one complete slice", f"read {node.log}"
                 )
             file.finish()
+            timing = read_timing(node_timing)
     returned = time.perf_counter()
-    timing = read_timing(node_timing)
-    clear(out, node_timing.name)
     previews = write_all_previews(file, out / "preview") if preview else []
     files = write_all_dicom(file, header, out / "dicom") if dicom else []
     ended = time.perf_counter()
@@ -144,6 +144,16 @@ def write_all_dicom(file: ImageFile, header: ismrmrd.xsd.ismrmrdHeader, folder: 
     return [
         path for group in file.counts for path in write_series(read_images(file.path, group), header, folder)
     ]
+
+
+@contextlib.contextmanager
+def removed_at_the_end(path: Path) -> Iterator[None]:
+    """A file that is not there before and not there after."""
+    path.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def clear(folder: Path, pattern: str) -> None:

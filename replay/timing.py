@@ -28,8 +28,8 @@ def write_timing(path: Path, timing: Mapping[str, Any]) -> None:
 
 
 def timing_table(timing: Mapping[str, Any]) -> str:
-    """Stage, seconds, share of all stages; then the whole run."""
-    stages = timing.get("stages", [])
+    """Stage, seconds, share of all stages, the longest first; then the whole run."""
+    stages = sorted(timing.get("stages", []), key=lambda stage: -float(stage["seconds"]))
     total = sum(float(stage["seconds"]) for stage in stages)
     names = [str(stage["name"]) for stage in stages] + [
         f"replay: {name}" for name in timing.get("replay", {})

@@ -158,9 +158,16 @@ def read_body(message_id: int, read: ReadExactly) -> list[bytes]:
 
 
 def parse(message_id: int, body: list[bytes]) -> ismrmrd.Acquisition | ismrmrd.Image | ismrmrd.Waveform:
-    """The ismrmrd item of a body read by ``read_body``."""
+    """The ismrmrd item of a body read by ``read_body``; StreamError if its attributes are no Meta XML."""
     kind = {ACQUISITION: ismrmrd.Acquisition, IMAGE: ismrmrd.Image, WAVEFORM: ismrmrd.Waveform}[message_id]
-    return kind.from_bytes(b"".join(body))
+    try:
+        return kind.from_bytes(b"".join(body))
+    except (ValueError, SyntaxError, AssertionError) as error:  # ElementTree's ParseError is a SyntaxError
+        raise StreamError(
+            f"a message {message_id} that ismrmrd cannot read ({error})",
+            "an image whose attribute text is ismrmrdMeta XML in UTF-8",
+            "mend the program that wrote it",
+        ) from None
 
 
 def items(blocks: Iterator[Block]) -> Iterator[ismrmrd.Acquisition | ismrmrd.Image | ismrmrd.Waveform]:

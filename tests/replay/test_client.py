@@ -93,6 +93,7 @@ def test_the_text_of_an_error_arrives_whatever_is_still_under_way(host, scan, li
         ("half_an_image", "in the middle of a message"),
         ("unknown_id", "message id 777"),
         ("int64_image", "data type"),
+        ("broken_meta", "ismrmrdMeta"),
         ("no_such_target", "(?s)exit code 1.*no_such_target"),
     ],
 )

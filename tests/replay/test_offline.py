@@ -101,6 +101,7 @@ def test_a_failed_run_keeps_the_earlier_images_and_what_has_come(node, command, 
     assert code == 1 and "cannot be reconstructed" in errors and "Traceback" not in errors
     assert (out / "images.h5").read_bytes() == before
     assert len(list(read_images(out / "images.incomplete.h5", "images_1"))) == 1
+    assert not list(out.glob("timing.node*"))
     node("fail")
     assert command(raw, "-o", out)[0] == 1
     assert not (out / "images.incomplete.h5").exists()

@@ -122,6 +122,12 @@ def int64_image(connection):
     nothing(connection)
 
 
+def broken_meta(connection):
+    whole = image_of(np.ones((4, 8), np.uint16)).to_bytes()
+    connection.socket.write((1022).to_bytes(2, "little") + whole.replace(b"</meta>", b"</mate>"))
+    nothing(connection)
+
+
 def silent(connection):
     for _ in connection:
         pass
