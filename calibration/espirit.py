@@ -12,7 +12,7 @@ from smug_recon.calibration.resample import resample
 from smug_recon.errors import DataError
 
 
-def _scaled(calibration_cyx: Tensor, kernel: int) -> Tensor:
+def _scaled(calibration_cyx: Tensor, kernel: int) -> tuple[Tensor, float]:
     if calibration_cyx.dim() != 3 or min(calibration_cyx.shape[1:]) < kernel:
         raise DataError(
             f"a calibration block of shape {tuple(calibration_cyx.shape)}",
@@ -25,8 +25,8 @@ def _scaled(calibration_cyx: Tensor, kernel: int) -> Tensor:
             "finite k-space samples",
             "look for a broken receive channel or a damaged raw file",
         )
-    peak = calibration_cyx.abs().amax()
-    return (calibration_cyx / torch.where(peak > 0, peak, torch.ones_like(peak))).to(torch.complex64)
+    peak = float(calibration_cyx.abs().amax()) or 1.0
+    return (calibration_cyx / peak).to(torch.complex64), peak
 
 
 def espirit_maps(
@@ -35,6 +35,7 @@ def espirit_maps(
     *,
     kernel: int = 6,
     threshold: float = 0.02,
+    noise_level: float = 0.0,
     crop: float = 0.95,
     grid: int = 64,
     iterations: int = 96,
@@ -51,6 +52,8 @@ def espirit_maps(
             differences of positions enter), but the centre has the signal.
         shape_yx: image matrix of the maps, the same field of view as the block.
         kernel: width of the kernel in samples. threshold: smallest kept singular value over the largest one.
+        noise_level: standard deviation of a sample's complex noise if known, 1 after whitening; singular
+            values that noise alone can reach are not kept either.
         crop: the maps are zero where the eigenvalue is not above it. grid: points a side of the small grid.
         iterations: power iterations at every grid point.
 
@@ -63,9 +66,9 @@ def espirit_maps(
     Raises:
         DataError: the block is smaller than the kernel, or holds values that are not finite.
     """
-    calibration_cyx = _scaled(calibration_cyx, kernel)
+    calibration_cyx, peak = _scaled(calibration_cyx, kernel)
     kernel_yx = (kernel, kernel)
-    projector = signal_projector(calibration_cyx, kernel_yx, threshold)
+    projector = signal_projector(calibration_cyx, kernel_yx, threshold, noise_level / peak)
     lags = lag_sums(projector, kernel_yx, calibration_cyx.shape[0])
     grid_yx = (min(grid, shape_yx[0]), min(grid, shape_yx[1]))
     vectors_yxc, eigenvalue_yx = dominant_eigenvectors(image_space_gram(lags, grid_yx), iterations)

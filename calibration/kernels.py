@@ -7,6 +7,8 @@ vectors ``s_c(r) exp(-2 pi i i.r)``, so the projector onto the blocks' signal sp
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -46,29 +48,34 @@ def calibration_gram(calibration_cyx: Tensor, kernel_yx: tuple[int, int]) -> Ten
     return gram.reshape(kernel_y * side, kernel_y * side)
 
 
-def _principal(gram: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-    """Return the eigenvectors and eigenvalues whose square roots exceed ``threshold`` times the largest."""
+def _principal(gram: Tensor, threshold: float, floor: float) -> tuple[Tensor, Tensor]:
+    """Return the eigenpairs whose roots exceed ``threshold`` times the largest root, and ``floor``."""
     peak = gram.diagonal().real.amax()
     scale = torch.where(peak > 0, peak, torch.ones_like(peak))
     energy, vectors = torch.linalg.eigh(gram / scale)
-    kept = (energy > threshold**2 * energy[-1]) & (energy > 0)
+    kept = (energy > threshold**2 * energy[-1]) & (energy > 0) & (energy * scale > floor**2)
     return vectors[:, kept], energy[kept] * scale
 
 
-def signal_projector(calibration_cyx: Tensor, kernel_yx: tuple[int, int], threshold: float) -> Tensor:
+def signal_projector(
+    calibration_cyx: Tensor, kernel_yx: tuple[int, int], threshold: float, noise_level: Tensor | float = 0.0
+) -> Tensor:
     """Return the projector onto the left singular vectors of the calibration matrix M that carry signal.
 
-    These are the vectors with a singular value above ``threshold`` times the largest one. They are found
-    from ``M M^H`` or from ``M^H M``, whichever is smaller. An all-zero region has no signal: its projector
-    is zero.
+    These have a singular value above ``threshold`` times the largest one and above what noise alone reaches,
+    ``noise_level * (sqrt(rows) + sqrt(columns))`` of M (Marchenko and Pastur 1967, DOI
+    10.1070/SM1967v001n04ABEH001994). They are found from ``M M^H`` or from ``M^H M``, whichever is smaller.
+    An all-zero region has no signal: its projector is zero.
     """
     coils, rows, columns = calibration_cyx.shape
     blocks = (rows - kernel_yx[0] + 1) * (columns - kernel_yx[1] + 1)
-    if blocks >= kernel_yx[0] * kernel_yx[1] * coils:
-        signal, _ = _principal(calibration_gram(calibration_cyx, kernel_yx), threshold)
+    side = kernel_yx[0] * kernel_yx[1] * coils
+    floor = float(noise_level) * (math.sqrt(side) + math.sqrt(blocks))
+    if blocks >= side:
+        signal, _ = _principal(calibration_gram(calibration_cyx, kernel_yx), threshold, floor)
     else:
         matrix = calibration_matrix(calibration_cyx, kernel_yx)
-        right, energy = _principal(matrix.mH @ matrix, threshold)
+        right, energy = _principal(matrix.mH @ matrix, threshold, floor)
         signal = matrix @ (right / energy.sqrt())
     return signal @ signal.mH
 

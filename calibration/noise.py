@@ -52,7 +52,7 @@ def dead_channels(covariance_cc: Tensor) -> Tensor:
 def whitening_matrix(covariance_cc: Tensor) -> Tensor:
     """Return the lower triangular W with ``W C W^H = I``: the inverted Cholesky factor, complex64, (c, c).
 
-    Whitened samples are ``W @ samples_cn`` (Pruessmann 2001, DOI 10.1002/mrm.1241, appendix A). Channels are
+    Whitened samples are ``W @ samples_cn`` (Pruessmann 2001, DOI 10.1002/mrm.1241). Channels are
     brought to equal variance first, so gains that differ by orders of magnitude lose no precision. Rows and
     columns of dead channels (:func:`dead_channels`) are zero: such a channel is switched off and ``W C W^H``
     is the identity on the others.

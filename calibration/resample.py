@@ -14,16 +14,15 @@ def grid_positions(size: int, device: torch.device) -> Tensor:
 def interpolation_matrix(size: int, grid: int, device: torch.device) -> Tensor:
     """Return W (size, grid): image samples = W @ grid samples, both axes centred on one field of view.
 
-    Cubic convolution of the fourth order needs six neighbours (Keys 1981, DOI 10.1109/TASSP.1981.1163711,
-    equation 25); the axis is periodic. Pixel ``n // 2`` is the centre on both sides, so odd and even sizes
-    mix without a half-voxel shift.
+    Cubic convolution of the fourth order needs six neighbours (Keys 1981, DOI 10.1109/TASSP.1981.1163711);
+    the axis is periodic. Pixel ``n // 2`` is the centre on both sides, so odd and even sizes mix without a
+    half-voxel shift.
     """
     if size == grid:
         return torch.eye(size, dtype=torch.float32, device=device)
     place = grid_positions(size, device) * grid + grid // 2
     offset = place[:, None] - torch.arange(grid, device=device)
-    distance = (offset - grid * torch.round(offset / grid)).abs()
-    d = distance
+    d = (offset - grid * torch.round(offset / grid)).abs()
     near = ((4 / 3) * d - 7 / 3) * d * d + 1
     middle = ((-7 / 12 * d + 3) * d - 59 / 12) * d + 15 / 6
     far = ((1 / 12 * d - 2 / 3) * d + 21 / 12) * d - 3 / 2

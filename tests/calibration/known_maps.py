@@ -23,7 +23,8 @@ def phantom(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Scan a textured ellipse in a head array.
 
-    Returns ``kspace_cyx``, the true unit-norm ``maps_cyx`` and the support of the object. The noise is relative to the brightest voxel of the coil images.
+    Returns ``kspace_cyx``, the true unit-norm ``maps_cyx`` and the support of the object. The
+    noise of a k-space sample is relative to the brightest voxel of the coil images.
     """
     rng = np.random.default_rng(seed)
     y = (np.arange(shape_yx[0]) - shape_yx[0] // 2) / shape_yx[0]
