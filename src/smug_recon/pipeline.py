@@ -124,13 +124,10 @@ def find_pipeline(path_or_name: Path | str | None = None) -> Path:
     """The file of a path or of a shipped name (``smug-cartesian``); ConfigurationError if there is none."""
     wanted = str(path_or_name or DEFAULT_PIPELINE)
     path = Path(wanted).expanduser()
-    if path.is_file():
-        return path
-    if path.name == wanted:
-        for suffix in ("", ".yaml", ".xml"):
-            shipped = shipped_folder() / f"{wanted}{suffix}"
-            if shipped.is_file():
-                return shipped
+    shipped = [shipped_folder() / f"{wanted}{suffix}" for suffix in (".yaml", ".xml")]
+    candidates = [*shipped, path] if path.name == wanted else [path]
+    if found := next((candidate for candidate in candidates if candidate.is_file()), None):
+        return found
     names = sorted(file.stem for file in shipped_folder().glob("*.yaml"))
     raise ConfigurationError(
         f"no pipeline {wanted!r}", f"a file, or a shipped name ({', '.join(names)})", "check the path"
@@ -168,13 +165,22 @@ def _validated(settings: Mapping[Any, Any], folder: Path, source: str) -> Pipeli
         elif first["type"] == "missing":
             found, expected = f"no {name!r} in {source}", "this key"
         else:
-            found, expected = f"{name} = {first['input']!r} in {source}", _expectation(first["msg"])
+            found, expected = f"{name} = {_shown(first['input'])} in {source}", _expectation(first["msg"])
         more = f" (and {len(others)} more)" if others else ""
         raise ConfigurationError(
             found, expected, f"mend it{more}; see pipelines/smug-cartesian.yaml"
         ) from None
     pipeline._folder = folder
     return pipeline
+
+
+def _shown(value: Any) -> str:
+    """A value as text, short whatever it is (YAML aliases can nest without end)."""
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    if isinstance(value, str):
+        return repr(value if len(value) <= 80 else value[:77] + "...")
+    return "a list" if isinstance(value, list) else "a group of keys" if isinstance(value, dict) else "a value"
 
 
 def _expectation(message: str) -> str:
