@@ -78,7 +78,11 @@ def prepare(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline, model: Model 
 
     build_plan(header, pipeline)  # the header first: it costs nothing
     model = model or load_model(pipeline.model_path, pipeline.model.sha256, pipeline.device)
-    return build_plan(header, pipeline, model.card), model
+    plan = build_plan(header, pipeline, model.card)
+    if model.device.type == "cuda":  # twice: TorchScript compiles at the second run; on a CPU it does not pay
+        for _ in range(2):
+            model.warm_up(plan.coils or 8, *plan.image_yx, pipeline.samples)
+    return plan, model
 
 
 def chain(

@@ -12,7 +12,7 @@ LINES_Y, SAMPLES_X, READOUT_X, COILS = 48, 96, 48, 4
 DWELL_US, NOISE_DWELL_US = 5.0, 10.0
 
 
-def header(
+def header_xml(
     slices: int = 1,
     acceleration: int = 2,
     repetitions: int = 1,
@@ -21,7 +21,7 @@ def header(
     recon_yx: tuple[int, int] = (LINES_Y, READOUT_X),
     recon_fov_yx_mm: tuple[float, float] = (192.0, 192.0),
     limits: bool = True,
-) -> ismrmrd.xsd.ismrmrdHeader:
+) -> str:
     """Return an MRD header of the small scan: 192 mm, 48 lines, twofold readout oversampling."""
 
     def counter(values: int, centre: int = 0) -> str:
@@ -49,7 +49,7 @@ def header(
         if limits
         else ""
     )
-    document = (
+    return (
         '<?xml version="1.0"?><ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">'
         "<measurementInformation><patientPosition>HFS</patientPosition><protocolName>head</protocolName>"
         "</measurementInformation><acquisitionSystemInformation>"
@@ -62,7 +62,11 @@ def header(
         + f"<encodingLimits>{counters}</encodingLimits><trajectory>cartesian</trajectory>{parallel}"
         "</encoding></ismrmrdHeader>"
     )
-    return ismrmrd.xsd.CreateFromDocument(document)
+
+
+def header(**options: Any) -> ismrmrd.xsd.ismrmrdHeader:
+    """Return the MRD header of the small scan."""
+    return ismrmrd.xsd.CreateFromDocument(header_xml(**options))
 
 
 def coil_images(slice_index: int = 0) -> np.ndarray:
