@@ -52,7 +52,8 @@ class GuardedHandshake(Connection):
         return identifier
 
     def _read_config(self) -> tuple[Any, bytes]:
-        self.socket = self._guarded  # the stock constructor has just put its own wrapper here
+        self.socket = self._guarded  # the stock constructor has just put its own wrapper here ...
+        self._guarded.set_limits(self._guarded.limits)  # ... which takes the timeout off
         config, raw = super()._read_config()
         self.socket.end_message()
         return config, raw

@@ -28,6 +28,8 @@ ACQUISITION_HEADER_BYTES = ctypes.sizeof(ismrmrd.AcquisitionHeader)
 IMAGE_HEADER_BYTES = ctypes.sizeof(ismrmrd.ImageHeader)
 WAVEFORM_HEADER_BYTES = ctypes.sizeof(ismrmrd.WaveformHeader)
 
+MOST_DIMENSIONS = 32  # of an array; ReconData has 7
+
 
 class ReceivedImage(ismrmrd.Image):
     """An image from the host with its attribute string, so that passing it on changes no byte of it."""
@@ -46,7 +48,8 @@ def read_acquisition(source: GuardedSocket) -> ismrmrd.Acquisition:
 
 def read_waveform(source: GuardedSocket) -> ismrmrd.Waveform:
     """Read one waveform: header (40 bytes) and uint32 samples (channels, samples)."""
-    return ismrmrd.Waveform.deserialize_from(source.read)
+    header = ismrmrd.WaveformHeader.from_buffer_copy(source.read(WAVEFORM_HEADER_BYTES))
+    return ismrmrd.Waveform(header, source.read_array((header.channels, header.number_of_samples), np.uint32))
 
 
 def read_image(source: GuardedSocket) -> ReceivedImage:
@@ -150,7 +153,12 @@ def _optional(source: GuardedSocket, reader: Callable[[GuardedSocket], Any]) -> 
 
 
 def _dimensions(source: GuardedSocket) -> list[int]:
-    return [int(length) for length in source.read_array((_count(source),), np.uint64)]
+    count = _count(source)
+    if count > MOST_DIMENSIONS:
+        raise StreamError(
+            f"an array of {count} dimensions", f"at most {MOST_DIMENSIONS} dimensions", "check the host"
+        )
+    return [int(length) for length in source.read_array((count,), np.uint64)]
 
 
 def _read_array(source: GuardedSocket, dtype: type) -> np.ndarray:

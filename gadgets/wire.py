@@ -234,7 +234,7 @@ class GuardedSocket:
         self.socket.settimeout(min(left, self.limits.drain_idle_seconds))
 
     def close(self) -> None:
-        """Close the socket, for ``Connection.__exit__``; without ``finish`` before, the host gets an error."""
+        """Close, for ``Connection.__exit__``; without ``finish`` before, the host gets an error."""
         if not self.closed:
             self.fail("smug-recon: the session ended before it was finished")
             if not self.peer_finished:
