@@ -22,6 +22,9 @@ SEQUENCES = (
 )
 """ScanningSequence and SequenceVariant by what the sequence's name contains; the first match counts."""
 
+UNKNOWN = "RM"
+"""Research mode: the header does not tell the sequence."""
+
 UNPAIRED = frozenset(
     {"HEAD", "BRAIN", "NECK", "CSPINE", "TSPINE", "LSPINE", "SPINE", "ABDOMEN", "PELVIS", "HEART"}
 )
@@ -110,14 +113,15 @@ def _equipment(ds: Dataset, header: ismrmrd.xsd.ismrmrdHeader) -> None:
 def _sequence(ds: Dataset, header: ismrmrd.xsd.ismrmrdHeader, contrast: int) -> None:
     sequence = header.sequenceParameters
     inversion_ms = _value(sequence, "TI", contrast)
-    ds.ScanningSequence, ds.SequenceVariant = _kind(header)
+    scanning, ds.SequenceVariant = _kind(header)
+    if inversion_ms is None or float(inversion_ms) <= 0:
+        ds.ScanningSequence = scanning
+    else:
+        ds.ScanningSequence = "IR" if scanning == UNKNOWN else [scanning, "IR"]
+        ds.InversionTime = inversion_ms
     ds.ScanOptions = ""
     ds.MRAcquisitionType = "3D" if _encoded_partitions(header) > 1 else "2D"
     ds.RepetitionTime, ds.EchoTime = _value(sequence, "TR", contrast), _value(sequence, "TE", contrast)
-    if inversion_ms is not None:
-        ds.InversionTime = inversion_ms
-        if ds.ScanningSequence != "RM":
-            ds.ScanningSequence = [ds.ScanningSequence, "IR"]
     if (flip := _value(sequence, "flipAngle_deg", contrast)) is not None:
         ds.FlipAngle = flip
     ds.EchoTrainLength = header.encoding[0].echoTrainLength if header.encoding else None
@@ -136,7 +140,7 @@ def _kind(header: ismrmrd.xsd.ismrmrdHeader) -> tuple[str, str]:
         for scanning, variant, words in SEQUENCES:
             if plain and any(word in plain for word in words):
                 return scanning, variant
-    return "RM", "NONE"  # research mode: the header does not tell
+    return UNKNOWN, "NONE"
 
 
 def _encoded_partitions(header: ismrmrd.xsd.ismrmrdHeader) -> int:

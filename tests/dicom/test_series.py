@@ -230,6 +230,16 @@ def test_dciodvfy_accepts_body_parts(part, header, tmp_path):
     conformant(tmp_path)
 
 
+@pytest.mark.parametrize("sequence", ["MPRAGE", "SPGR", "EPI", "something new", None])
+@pytest.mark.parametrize("inversion_ms", [[], [0.0], [900.0]])
+def test_dciodvfy_accepts_sequences(sequence, inversion_ms, header, tmp_path):
+    header.sequenceParameters.sequence_type, header.sequenceParameters.TI = sequence, inversion_ms
+    (path,) = write_series([make()], header, tmp_path)
+    ds = pydicom.dcmread(path)
+    assert ("IR" in ds.ScanningSequence) == ("InversionTime" in ds) == bool(inversion_ms and inversion_ms[0])
+    conformant(tmp_path)
+
+
 def test_dcmdump_reads_the_files(header, tmp_path):
     if shutil.which("dcmdump") is None:
         pytest.skip("dcmdump not found: install Debian's dcmtk")
