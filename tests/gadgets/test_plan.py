@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ismrmrd
@@ -17,7 +18,7 @@ from smug_recon.gadgets.model import read_card
 from smug_recon.gadgets.plan import build_plan
 from smug_recon.pipeline import load_pipeline, shipped_folder
 
-xsd = ismrmrd.xsd.ismrmrdschema.ismrmrd
+xsd = ismrmrd.xsd
 PIPELINE = load_pipeline()
 
 
@@ -199,12 +200,7 @@ def test_several_partitions_are_refused() -> None:
 
 def test_simultaneous_slices_are_refused() -> None:
     header = header_of()
-    header.encoding[0].parallelImaging.multiband = xsd.multibandType(
-        multiband_factor=2,
-        deltaKz=0.0,
-        calibration=xsd.multibandCalibrationType.FULL3_D,
-        calibration_encoding=0,
-    )
+    header.encoding[0].parallelImaging.multiband = SimpleNamespace(multiband_factor=2)
     assert "multiband" in refused(header)
 
 
