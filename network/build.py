@@ -5,20 +5,24 @@ from __future__ import annotations
 from torch import nn
 
 from smug_recon.errors import ConfigurationError
+from smug_recon.network.didn import Didn
 from smug_recon.network.smoothing import Plain, Smoothed
 from smug_recon.network.unet import UNet
 from smug_recon.network.unrolling import Unrolled
+from smug_recon.network.weighting import WeightedSmoothed, WeightEncoder
 
 
-def build_denoiser(name: str, channels: tuple[int, ...] = (64, 96, 128)) -> nn.Module:
-    """Return a fresh denoiser: ``unet`` with the given channels.
+def build_denoiser(name: str, channels: tuple[int, ...] = (64, 96, 128), blocks: int = 3) -> nn.Module:
+    """Return a fresh denoiser: ``unet`` with ``channels``, or ``didn`` with ``blocks`` blocks of ``channels[0]`` channels.
 
     Raises:
         ConfigurationError: unknown name.
     """
     if name == "unet":
         return UNet(channels)
-    raise ConfigurationError(f"denoiser {name!r}", "unet", "correct network.denoiser")
+    if name == "didn":
+        return Didn(blocks, channels[0])
+    raise ConfigurationError(f"denoiser {name!r}", "unet or didn", "correct network.denoiser")
 
 
 def build_network(
@@ -33,7 +37,7 @@ def build_network(
     sigma: float,
     sampling: str,
 ) -> Unrolled:
-    """Return the unrolled network of a method around a denoiser: ``modl`` or ``smug``.
+    """Return the unrolled network of a method around a denoiser: ``modl``, ``smug`` or ``weighted-smug``.
 
     Raises:
         ConfigurationError: unknown method.
@@ -42,6 +46,8 @@ def build_network(
         regulariser: nn.Module = Plain(denoiser)
     elif method == "smug":
         regulariser = Smoothed(denoiser, sigma, sampling)
+    elif method == "weighted-smug":
+        regulariser = WeightedSmoothed(denoiser, WeightEncoder(), sigma, sampling)
     else:
-        raise ConfigurationError(f"method {method!r}", "modl or smug", "correct network.method")
+        raise ConfigurationError(f"method {method!r}", "modl, smug or weighted-smug", "correct network.method")
     return Unrolled(regulariser, steps, lam, learned_lambda, iterations, tolerance)

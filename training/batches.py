@@ -46,14 +46,20 @@ def collate(scans: list[Scan]) -> Batch:
 
 
 class ScanBatches(Dataset[Batch]):
-    """Batch ``k`` of a seed is always the same batch; its number of phase encode lines is drawn from the config."""
+    """Batch ``k`` of a seed is always the same batch; its number of phase encode lines is drawn from the config.
 
-    def __init__(self, volumes: list[Volume], config: ScanConfig, seed: int, size: int) -> None:
+    A process of a team takes every ``team``-th scan of it, beginning with its own ``rank``.
+    """
+
+    def __init__(
+        self, volumes: list[Volume], config: ScanConfig, seed: int, size: int, rank: int = 0, team: int = 1
+    ) -> None:
         self.volumes, self.config, self.seed, self.size = volumes, config, seed, size
+        self.rank, self.team = rank, team
 
     def __getitem__(self, index: int) -> Batch:
         lines_y = int(np.random.default_rng([self.seed, 1, index]).choice(self.config.lines_y))
-        numbers = range(index * self.size, (index + 1) * self.size)
+        numbers = range(index * self.size + self.rank, (index + 1) * self.size, self.team)
         return collate([draw_scan(self.volumes, self.config, self.seed, number, lines_y) for number in numbers])
 
 

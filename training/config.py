@@ -45,9 +45,10 @@ class DataConfig(_Part):
 class NetworkConfig(_Part):
     """The network: method, denoiser, unrolling, smoothing."""
 
-    method: Literal["modl", "smug"] = "smug"
+    method: Literal["modl", "smug", "weighted-smug"] = "smug"
     denoiser: Literal["unet", "didn"] = "unet"
     channels: tuple[int, ...] = (64, 96, 128)
+    blocks: int = 3
     steps: int = 8
     lam: float = 1.0
     learned_lambda: bool = False
@@ -61,7 +62,7 @@ class StageConfig(_Part):
     """One stage of training. Stages follow each other; weights and their average are carried over, the optimiser starts anew.
 
     ``task``: ``denoise`` (MSE(D(t + nu), t), nu of ``sigma``) or ``unroll`` (UStab loss; ``samples`` 0 leaves the noise out).
-    ``steps`` and ``estimated_maps`` take the place of the network's and the scans' own.
+    ``steps``, ``iterations`` and ``estimated_maps`` take the place of the network's and the scans' own.
     """
 
     task: Literal["denoise", "unroll"]
@@ -76,6 +77,7 @@ class StageConfig(_Part):
     final: float = 1.0
     target: Literal["label", "denoised-label"] = "label"
     root: bool = False
+    iterations: int | None = None
     estimated_maps: float | None = None
 
 

@@ -18,6 +18,7 @@ from smug_recon.physics import sense_adjoint
 from smug_recon.training.batches import Batch, ScanBatches, stream
 from smug_recon.training.checkpoint import load_checkpoint, save_checkpoint
 from smug_recon.training.config import NetworkConfig, StageConfig, TrainingConfig
+from smug_recon.training.distributed import Team, join
 from smug_recon.training.losses import denoising_loss, ustab_loss
 from smug_recon.training.slices import read_volumes
 
@@ -26,7 +27,7 @@ def network_of(config: NetworkConfig) -> Unrolled:
     """Build the network that a training config describes."""
     return build_network(
         config.method,
-        build_denoiser(config.denoiser, config.channels),
+        build_denoiser(config.denoiser, config.channels, config.blocks),
         steps=config.steps,
         lam=config.lam,
         learned_lambda=config.learned_lambda,
@@ -59,9 +60,9 @@ def psnr_db(image_byx: Tensor, target_byx: Tensor) -> Tensor:
 class Trainer:
     """Holds what training changes, so that it can be saved and restored as a whole."""
 
-    def __init__(self, config: TrainingConfig, folder: Path, device: str = "cpu") -> None:
+    def __init__(self, config: TrainingConfig, folder: Path, device: str = "cpu", team: Team | None = None) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.folder, self.device = config, folder, device
+        self.config, self.folder, self.device, self.team = config, folder, device, team or Team()
         self.network = network_of(config.network).to(device)
         self.network = self.network.to(memory_format=torch.channels_last)
         self.averaged = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
@@ -97,17 +98,19 @@ class Trainer:
                 return loss, math.nan
             adjoint_byx = sense_adjoint(batch.kspace_bcyx, batch.maps_bcyx, batch.mask_by)
             self.network.steps = stage.steps or self.config.network.steps
+            self.network.iterations = stage.iterations or self.config.network.iterations
             loss, image_byx = ustab_loss(self.network, adjoint_byx, batch, stage)
         return loss, float(psnr_db(image_byx.detach(), batch.target_byx).mean())
 
     def train_on(self, batch: Batch, stage: StageConfig) -> tuple[float, float]:
         """One update of weights and of their average; return loss and PSNR."""
-        torch.manual_seed(hash((self.config.seed, self.stage, self.update)) % 2**63)
+        torch.manual_seed(hash((self.config.seed, self.stage, self.update, self.team.rank)) % 2**63)
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(stage, self.update)
         loss, psnr = self.loss(batch, stage)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.team.average_gradients(self.network.parameters())
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         if torch.isfinite(norm):
             self.optimiser.step()
@@ -126,7 +129,8 @@ def train(config: TrainingConfig, folder: Path, device: str = "cpu", stop_after:
         config: all of it. folder: of this run. device: ``cpu`` or ``cuda``. stop_after: end after so many updates in this call.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(config, folder, device)
+    team = join(device)
+    trainer = Trainer(config, folder, device, team)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.is_file():
         trainer.restore(load_checkpoint(checkpoint, config))
@@ -143,8 +147,10 @@ def train(config: TrainingConfig, folder: Path, device: str = "cpu", stop_after:
         scans = config.data.scans
         if stage.estimated_maps is not None:
             scans = scans.model_copy(update={"estimated_maps": stage.estimated_maps})
-        _run_stage(trainer, stage, ScanBatches(volumes, scans, config.seed * 1000 + number, stage.batch), stop)
-        save_checkpoint(checkpoint, trainer.state(), config)
+        batches = ScanBatches(volumes, scans, config.seed * 1000 + number, stage.batch, team.rank, team.size)
+        _run_stage(trainer, stage, batches, stop)
+        if team.rank == 0:
+            save_checkpoint(checkpoint, trainer.state(), config)
         if left == 0:
             break
     return trainer
@@ -152,21 +158,24 @@ def train(config: TrainingConfig, folder: Path, device: str = "cpu", stop_after:
 
 def _run_stage(trainer: Trainer, stage: StageConfig, batches: ScanBatches, stop: int) -> None:
     saved = time.monotonic()
-    bar = tqdm(total=stage.updates, initial=trainer.update, desc=f"stage {trainer.stage} {stage.task}", disable=None, mininterval=5)
-    with (trainer.folder / "curve.csv").open("a", newline="") as file:
-        curve = csv.writer(file)
-        sums, seen = [0.0, 0.0], 0
-        for batch in stream(batches, trainer.update, stop, trainer.config.workers):
-            moved = Batch(*(getattr(batch, name).to(trainer.device) for name in Batch.__dataclass_fields__))
-            loss, psnr = trainer.train_on(moved, stage)
-            sums, seen = [sums[0] + loss, sums[1] + psnr], seen + 1
-            bar.update()
-            if trainer.update % 50 == 0:
-                curve.writerow([trainer.stage, trainer.update, f"{sums[0] / seen:.6g}", f"{sums[1] / seen:.3f}", f"{time.time():.0f}"])
-                file.flush()
-                bar.set_postfix(loss=f"{sums[0] / seen:.4g}", psnr_db=f"{sums[1] / seen:.2f}")
-                sums, seen = [0.0, 0.0], 0
-            if time.monotonic() - saved > trainer.config.save_every_s:
-                save_checkpoint(trainer.folder / "checkpoint.pt", trainer.state(), trainer.config)
-                saved = time.monotonic()
+    leads = trainer.team.rank == 0
+    name = f"stage {trainer.stage} {stage.task}"
+    bar = tqdm(total=stage.updates, initial=trainer.update, desc=name, disable=None if leads else True, mininterval=5)
+    sums, seen = [0.0, 0.0], 0
+    for batch in stream(batches, trainer.update, stop, trainer.config.workers):
+        moved = Batch(*(getattr(batch, field).to(trainer.device) for field in Batch.__dataclass_fields__))
+        loss, psnr = trainer.train_on(moved, stage)
+        sums, seen = [sums[0] + loss, sums[1] + psnr], seen + 1
+        bar.update()
+        if leads and trainer.update % 50 == 0:
+            means = (sums[0] / seen, sums[1] / seen)
+            with (trainer.folder / "curve.csv").open("a", newline="") as file:
+                csv.writer(file).writerow(
+                    [trainer.stage, trainer.update, f"{means[0]:.6g}", f"{means[1]:.3f}", f"{time.time():.0f}"]
+                )
+            bar.set_postfix(loss=f"{means[0]:.4g}", psnr_db=f"{means[1]:.2f}")
+            sums, seen = [0.0, 0.0], 0
+        if leads and time.monotonic() - saved > trainer.config.save_every_s:
+            save_checkpoint(trainer.folder / "checkpoint.pt", trainer.state(), trainer.config)
+            saved = time.monotonic()
     bar.close()

@@ -1,0 +1,56 @@
+"""Weighted SMUG: the average over the noisy copies is weighted by an encoder (arXiv 2312.07784, section III-C)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from smug_recon.network.smoothing import Smoothed
+from smug_recon.network.unrolling import Unrolled
+
+
+class WeightEncoder(nn.Module):
+    """Scores an image with one weight in (0, 1): 9,681 parameters, names as in the reference implementation."""
+
+    def __init__(self, blocks: int = 5, width: int = 16) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for block in range(blocks):
+            layers += [nn.Conv2d(2 if block == 0 else width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        self.features = nn.Sequential(*layers)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(width, 1)
+
+    def forward(self, image_bkyx: Tensor) -> Tensor:
+        """Return the weight of each image, shape (b,)."""
+        return torch.sigmoid(self.fc(self.pool(self.features(image_bkyx)).flatten(1)))[:, 0]
+
+
+class WeightedSmoothed(Smoothed):
+    """Noisy copies through the denoiser, each with the weight that the encoder gives its noisy input."""
+
+    def __init__(self, denoiser: nn.Module, encoder: nn.Module, sigma: float = 0.01, sampling: str = "antithetic") -> None:
+        super().__init__(denoiser, sigma, sampling)
+        self.encoder = encoder
+
+    def forward(self, image_bkyx: Tensor, level_b: Tensor, seed: int, samples: int) -> tuple[Tensor, Tensor]:
+        """Return D(x + e_i), ``(s, b, 2, y, x)``, and w_i = E(x + e_i), ``(s, b)``."""
+        noisy_sbkyx = self.noisy(image_bkyx, seed, samples)
+        weights_sb = self.encoder(noisy_sbkyx.flatten(0, 1)).unflatten(0, [noisy_sbkyx.shape[0], noisy_sbkyx.shape[1]])
+        return self.copies(noisy_sbkyx, level_b), weights_sb
+
+
+class WeightedSmug(Unrolled):
+    """Weighted SMUG: z_n = sum_i w_i D(x_n + e_i) / sum_i w_i."""
+
+    def __init__(
+        self,
+        denoiser: nn.Module,
+        steps: int = 8,
+        lam: float = 1.0,
+        sigma: float = 0.01,
+        sampling: str = "antithetic",
+        learned: bool = False,
+        iterations: int = 20,
+    ) -> None:
+        super().__init__(WeightedSmoothed(denoiser, WeightEncoder(), sigma, sampling), steps, lam, learned, iterations)

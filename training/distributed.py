@@ -1,0 +1,40 @@
+"""Data parallel training: the processes that ``torchrun`` starts share every batch and average their gradients."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Team:
+    """This process's number and how many there are; (0, 1) outside ``torchrun``."""
+
+    rank: int = 0
+    size: int = 1
+
+    def average_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Replace every gradient by its mean over the team, in one message."""
+        if self.size == 1:
+            return
+        gradients = [value.grad for value in parameters if value.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.size
+        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+
+def join(device: str) -> Team:
+    """Join the team that ``torchrun`` announces in the environment (nccl on GPUs, gloo on CPUs)."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return Team()
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    return Team(dist.get_rank(), size)
