@@ -184,6 +184,9 @@ def _check_samples(lines: np.ndarray, plan: Plan, notes: list[str]) -> None:
         if reverse:
             readout.setFlag(ismrmrd.ACQ_IS_REVERSE)
         hybrid_line(readout, plan.encoded_xyz[0], plan.readout_x, report)
+        valid, grid = int(samples - before - after), plan.encoded_xyz[0]
+        if 2 * valid < grid and not (samples == plan.readout_x and centre == samples // 2):
+            report.warn(f"{valid} samples a readout fill less than half of the encoded {grid}: zero-filled")
     notes += report.warnings
 
 

@@ -174,6 +174,13 @@ def test_what_differs_from_the_header_is_said(scan: Scan) -> None:
     assert "32 receiver channels" in said and "1 slices" in said and "gives acceleration 1" in said
 
 
+def test_readouts_far_shorter_than_the_matrix_are_said(scan: Scan) -> None:
+    raw = scan()
+    header = ismrmrd.xsd.CreateFromDocument(raw.xml)
+    header.encoding[0].encodedSpace.matrixSize.x = 640
+    assert "64 samples" in survey(raw.heads, build_plan(header, load_pipeline())).warnings[0]
+
+
 def test_few_calibration_lines_are_held_against_the_card(scan: Scan) -> None:
     from smug_recon.gadgets.model import read_card
 
