@@ -30,7 +30,7 @@ def image_space_gram(lags_yxcc: Tensor, grid_yx: tuple[int, int]) -> Tensor:
 
 
 def _normalised(vectors: Tensor) -> Tensor:
-    norm = torch.linalg.vector_norm(vectors, dim=-2, keepdim=True)
+    norm = (vectors.real.square() + vectors.imag.square()).sum(-2, keepdim=True).sqrt()
     return vectors / torch.where(norm > 0, norm, torch.ones_like(norm))
 
 

@@ -78,7 +78,7 @@ def espirit_maps(
     overlap_yx1 = (vectors_yxc.conj() @ reference_c)[..., None]
     maps_cyx = resample((vectors_yxc * overlap_yx1).permute(2, 0, 1), shape_yx)
     eigenvalue_yx = resample(eigenvalue_yx, shape_yx).clamp(0, 1)
-    norm_yx = torch.linalg.vector_norm(maps_cyx, dim=0)
+    norm_yx = (maps_cyx.real.square() + maps_cyx.imag.square()).sum(0).sqrt()
     inside_yx = (eigenvalue_yx > crop) & (norm_yx > 0)
     scale_yx = torch.where(inside_yx, 1 / torch.where(inside_yx, norm_yx, 1.0), 0.0)
     return maps_cyx * scale_yx, eigenvalue_yx

@@ -16,7 +16,9 @@ from smug_recon.errors import DataError
 def correlated_noise(coils: int, count: int, seed: int, gain_decades: float = 0.0) -> torch.Tensor:
     """Return noise mixed by a random matrix, the gains of its channels spread over some decades."""
     generator = torch.Generator().manual_seed(seed)
-    mixing = torch.eye(coils) + 0.3 * torch.randn(coils, coils, dtype=torch.complex64, generator=generator)
+    left, _ = torch.linalg.qr(torch.randn(coils, coils, dtype=torch.complex64, generator=generator))
+    right, _ = torch.linalg.qr(torch.randn(coils, coils, dtype=torch.complex64, generator=generator))
+    mixing = left @ (torch.linspace(0.2, 1, coils)[:, None] * right)
     gains = 10 ** (gain_decades * (torch.rand(coils, generator=generator) - 0.5))
     samples = torch.randn(coils, count, dtype=torch.complex64, generator=generator)
     return gains[:, None] * (mixing @ samples)
@@ -83,7 +85,7 @@ def test_too_few_or_broken_samples_are_refused() -> None:
     with pytest.raises(DataError, match="found 7 noise samples for 4 receive channels"):
         noise_covariance(torch.ones(4, 7, dtype=torch.complex64))
     broken = correlated_noise(4, 100, seed=4)
-    broken[1, 5] = complex(math.nan, 0)
+    broken[1, 5] = math.nan
     with pytest.raises(DataError, match="infinite or undefined"):
         noise_covariance(broken)
 
