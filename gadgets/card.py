@@ -78,6 +78,13 @@ class Card(BaseModel):
             f"{trained.calibration_lines[0]:g}-{trained.calibration_lines[1]:g} calibration lines"
         )
 
+    def few_calibration_lines(self, lines: int) -> list[str]:
+        """One sentence if there are fewer calibration lines than in training (more are as good)."""
+        fewest = self.trained_range.calibration_lines[0]
+        if lines >= fewest:
+            return []
+        return [f"{lines} calibration lines: the model {self.name} was trained with at least {fewest:g}"]
+
     def outside_range(self, lines: int, columns: int, coils: int | None, acceleration: float) -> list[str]:
         """One sentence for everything in which a scan leaves the range that the model was trained on."""
         trained = self.trained_range

@@ -33,7 +33,8 @@ def summary(pipeline: Pipeline, model: Model, plan: Plan | None = None, found: S
     if found is not None:
         rows += readout_rows(found, pipeline)
     warnings = [] if plan is None else [*plan.warnings]
-    warnings += [] if found is None else [*found.warnings]
+    if found is not None:
+        warnings += [*found.warnings, *card.few_calibration_lines(found.calibration[0])]
     rows += [("warning", text) for text in dict.fromkeys(warnings)]
     return "\n".join(f"{name:<12}{text}" for name, text in rows)
 

@@ -13,7 +13,6 @@ import torch
 
 from smug_recon.calibration import calibration_lines
 from smug_recon.errors import DataError
-from smug_recon.gadgets.card import Card
 from smug_recon.gadgets.items import (
     CALIBRATION,
     CALIBRATION_AND_IMAGING,
@@ -45,13 +44,12 @@ class Survey:
     warnings: tuple[str, ...]
 
 
-def survey(heads: np.ndarray, plan: Plan, card: Card | None = None) -> Survey:
+def survey(heads: np.ndarray, plan: Plan) -> Survey:
     """Check the headers of all readouts against the plan; DataError, with one clear message.
 
     Args:
         heads: table with the fields of ``ismrmrd.hdf5.acquisition_header_dtype``.
         plan: of the same scan.
-        card: of the model, for a warning where the calibration lines leave its trained range.
     """
     notes: list[str] = []
     noise = heads[heads["flags"] & np.uint64(NOISE) != 0]
@@ -77,9 +75,6 @@ def survey(heads: np.ndarray, plan: Plan, card: Card | None = None) -> Survey:
         notes.append(
             f"the header gives acceleration {plan.acceleration_y:g}, the readouts {acceleration:.2f}"
         )
-    fewest = 0 if card is None else card.trained_range.calibration_lines[0]
-    if calibration[0] < fewest:
-        notes.append(f"{calibration[0]} calibration lines: the model was trained with at least {fewest:g}")
     return Survey(
         readouts=len(heads),
         noise_readouts=len(noise),

@@ -160,6 +160,12 @@ def test_a_scan_outside_the_trained_range_is_said_but_not_refused() -> None:
     assert "readout matrix" not in said
 
 
+def test_few_calibration_lines_are_held_against_the_card() -> None:
+    card = small_card(calibration_lines=(16, 32))
+    assert card.few_calibration_lines(16) == card.few_calibration_lines(180) == []
+    assert "at least 16" in card.few_calibration_lines(12)[0]
+
+
 def refused(header: Any) -> str:
     """The message of the HeaderError; it has its three parts."""
     with pytest.raises(HeaderError) as caught:

@@ -179,13 +179,3 @@ def test_readouts_far_shorter_than_the_matrix_are_said(scan: Scan) -> None:
     header = ismrmrd.xsd.CreateFromDocument(raw.xml)
     header.encoding[0].encodedSpace.matrixSize.x = 640
     assert "64 samples" in survey(raw.heads, build_plan(header, load_pipeline())).warnings[0]
-
-
-def test_few_calibration_lines_are_held_against_the_card(scan: Scan) -> None:
-    from smug_recon.gadgets.model import read_card
-
-    raw = scan()
-    card = read_card(load_pipeline().model_path)
-    trained = card.trained_range.model_copy(update={"calibration_lines": (30, 40)})
-    found = survey(raw.heads, plan_of(raw), card.model_copy(update={"trained_range": trained}))
-    assert "trained with at least 30" in found.warnings[0]

@@ -18,20 +18,23 @@ def command(
     overrides = {"device": device} if device else {}
     chosen = load_pipeline(pipeline).with_overrides({**overrides, **parse_settings(settings)})
 
+    from smug_recon.gadgets.plan import build_plan
+
+    plan = found = None
+    if raw is not None:
+        from smug_recon.gadgets.survey import survey
+        from smug_recon.replay.header import parse_header
+        from smug_recon.replay.heads import read_heads
+
+        header_xml, heads = read_heads(raw, group)
+        header, _ = parse_header(header_xml)
+        plan = build_plan(header, chosen)
+        found = survey(heads, plan)
+
     from smug_recon.gadgets.model import load_model
     from smug_recon.gadgets.summary import summary
 
     model = load_model(chosen.model_path, chosen.model.sha256, chosen.device)
-    if raw is None:
-        typer.echo(summary(chosen, model))
-        return
-
-    from smug_recon.gadgets.stream import prepare
-    from smug_recon.gadgets.survey import survey
-    from smug_recon.replay.header import parse_header
-    from smug_recon.replay.heads import read_heads
-
-    header_xml, heads = read_heads(raw, group)
-    header, _ = parse_header(header_xml)
-    plan, _ = prepare(header, chosen, model)
-    typer.echo(summary(chosen, model, plan, survey(heads, plan, model.card)))
+    if plan is not None:
+        plan = build_plan(header, chosen, model.card)
+    typer.echo(summary(chosen, model, plan, found))
