@@ -1,4 +1,4 @@
-"""The brain inside its coats: folded cortex, white matter, callosum, nuclei, cisterns, cerebellum, vessels."""
+"""The brain inside its coats: cortex, white matter, callosum, nuclei, cisterns, cerebellum, vessels."""
 
 from __future__ import annotations
 

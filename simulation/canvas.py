@@ -39,7 +39,7 @@ class Place:
 
 
 class Canvas:
-    """The share of every tissue at every point, ``share`` (tissues, n), air at first; sums to 1 throughout."""
+    """The share of every tissue at every point: ``share`` (tissues, n), air at first; always sums to 1."""
 
     def __init__(self, points: int, edge_mm: float) -> None:
         self.edge_mm = edge_mm

@@ -70,7 +70,7 @@ class Head:
     def signal(
         self, points_n3: Array, contrast: Contrast, edge_mm: float = 0.5
     ) -> tuple[Array, Array, Array]:
-        """Return the signal of water, that of fat (3.4 ppm apart) and the share that is not air, each (n,)."""
+        """Return the signal of water, of fat (3.4 ppm off) and the share that is not air, each (n,)."""
         share = self.tissues(points_n3, edge_mm)
         fine, mid, low = (field.value(points_n3) for field in self.texture)
         reach = smooth_step(points_n3[:, 2], -125, -98)  # of the transmit coil, into the neck

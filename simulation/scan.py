@@ -208,8 +208,13 @@ def simulate_scan(settings: ScanSettings) -> RawScan:
     shade_syx = np.empty((*coil_scyx.shape[:1], coil_scyx.shape[2], width), np.float32)
     for number, maps_cyx in enumerate(maps_scyx):
         unit_scyx[number], shade_syx[number] = unit_norm(_middle(maps_cyx, width))
+    inverse_cc = np.linalg.inv(covariance_cc if np.any(covariance_cc) else np.eye(settings.coils))
+    gain_syx = np.sqrt(np.einsum("scyx,cd,sdyx->syx", unit_scyx.conj(), inverse_cc, unit_scyx).real)
+    gain_syx /= np.sqrt((gain_syx**2).mean())
+    truth_syx = (_middle(image_syx, width) * shade_syx).astype(np.complex64)
     truth = Truth(
-        image_syx=(_middle(image_syx, width) * shade_syx).astype(np.complex64),
+        image_syx=truth_syx,
+        whitened_syx=(truth_syx * gain_syx).astype(np.complex64),
         maps_scyx=unit_scyx,
         inside_syx=_middle(inside_syx, width).astype(np.float32),
         mask_y=mask_y,

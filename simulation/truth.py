@@ -15,6 +15,8 @@ class Truth:
     """Noise-free, fully sampled reference of a scan; ``s`` is the slice here.
 
     Attributes:
+        whitened_syx: the same after noise prewhitening, ``|m| sqrt(S^H C^-1 S)``, with the overall level of
+            ``image_syx``: what a chain that prewhitens converges to, shaded a little differently.
         image_syx: complex images as the combination of the coil images with unit-norm maps gives them (the
             magnetisation times the root-sum-of-squares of the sensitivities). maps_scyx: those maps.
         inside_syx: share of each pixel that lies in the head, 0..1. mask_y: sampled imaging lines.
@@ -23,6 +25,7 @@ class Truth:
     """
 
     image_syx: NDArray[np.complex64]
+    whitened_syx: NDArray[np.complex64]
     maps_scyx: NDArray[np.complex64]
     inside_syx: NDArray[np.float32]
     mask_y: NDArray[np.bool_]

@@ -185,6 +185,15 @@ def test_file_is_read_back_by_ismrmrd_and_equal_seeds_give_equal_bytes(
             assert acquisition.active_channels == 4
 
 
+def test_whitened_truth_is_the_combination_of_whitened_coil_images(small: RawScan) -> None:
+    truth = small.truth
+    coil_cn = (truth.maps_scyx * truth.image_syx[:, None]).swapaxes(0, 1).reshape(4, -1)
+    white_cn = np.linalg.solve(np.linalg.cholesky(truth.covariance_cc), coil_cn)
+    combined, expected = np.linalg.norm(white_cn, axis=0), np.abs(truth.whitened_syx).ravel()
+    scale = (combined @ expected) / (expected @ expected)
+    np.testing.assert_allclose(combined, scale * expected, atol=1e-4 * combined.max())
+
+
 def test_truth_survives_the_file(small: RawScan, tmp_path: Path) -> None:
     write_truth(small.truth, tmp_path / "truth.h5")
     for name, value in vars(read_truth(tmp_path / "truth.h5")).items():

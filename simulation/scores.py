@@ -1,0 +1,53 @@
+"""How close a reconstruction comes to the truth, on magnitudes."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Scores:
+    """PSNR in dB, SSIM (0..1) and root-mean-square error relative to that of the truth, of one series or
+    slice.
+    """
+
+    psnr_db: float
+    ssim: float
+    nrmse: float
+
+
+def best_scale(image: NDArray, truth: NDArray) -> float:
+    """Return the factor ``<|image|, |truth|> / <|image|, |image|>`` that brings an image closest to the
+    truth.
+    """
+    magnitude, wanted = np.abs(image).astype(np.float64), np.abs(truth).astype(np.float64)
+    power = float((magnitude**2).sum())
+    return float((magnitude * wanted).sum()) / power if power > 0 else 0.0
+
+
+def score(image_syx: NDArray, truth_syx: NDArray) -> Scores:
+    """Compare magnitudes over the whole field of view after the best single scale.
+
+    ``PSNR = 10 log10(max |t|^2 / mean (a |x| - |t|)^2)`` with the peak of the truth; SSIM (Wang et al. 2004,
+    DOI 10.1109/TIP.2003.819861) slice by slice with that peak as its range, averaged.
+    """
+    wanted = np.abs(truth_syx).astype(np.float64)
+    scaled = best_scale(image_syx, truth_syx) * np.abs(image_syx).astype(np.float64)
+    square = float(((scaled - wanted) ** 2).mean())
+    peak = float(wanted.max())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchmetrics imports what it may not need
+        from torchmetrics.functional.image import structural_similarity_index_measure
+    pair = [torch.from_numpy(array.astype(np.float32))[:, None] for array in (scaled, wanted)]
+    ssim = structural_similarity_index_measure(*pair, data_range=peak)
+    return Scores(
+        psnr_db=10 * math.log10(peak**2 / square) if square > 0 else math.inf,
+        ssim=float(ssim),  # type: ignore[arg-type]
+        nrmse=math.sqrt(square / float((wanted**2).mean())),
+    )
