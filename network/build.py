@@ -49,5 +49,7 @@ def build_network(
     elif method == "weighted-smug":
         regulariser = WeightedSmoothed(denoiser, WeightEncoder(), sigma, sampling)
     else:
-        raise ConfigurationError(f"method {method!r}", "modl, smug or weighted-smug", "correct network.method")
+        raise ConfigurationError(
+            f"method {method!r}", "modl, smug or weighted-smug", "correct network.method"
+        )
     return Unrolled(regulariser, steps, lam, learned_lambda, iterations, tolerance)

@@ -91,7 +91,9 @@ class Didn(nn.Module):
         return denoised[..., top : top + rows, left : left + columns]
 
 
-def split_reference_checkpoint(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
+def split_reference_checkpoint(
+    checkpoint: Mapping[str, Any],
+) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
     """Return the state dicts (denoiser, weight encoder or None) found in a checkpoint of the SMUG authors' code.
 
     Three layouts are known: a plain DIDN state dict, the same saved under ``DataParallel`` (``module.`` before each name), and

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 SAMPLINGS = ("antithetic", "independent")
 
 
-def smoothing_noise(samples: int, slices: int, rows: int, columns: int, seed: int, antithetic: bool) -> Tensor:
+def smoothing_noise(
+    samples: int, slices: int, rows: int, columns: int, seed: int, antithetic: bool
+) -> Tensor:
     """Draw unit Gaussian noise for the smoothing copies, ``(s, b, 2, y, x)``, always on the CPU: every device sees the same.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -37,7 +39,7 @@ class UNet(nn.Module):
         self.multiple = 2 ** len(channels)
         self.encode = nn.ModuleList([_Block(9, channels[0])])
         self.encode.extend(_Block(width, width) for width in channels[1:])
-        pairs = list(zip(channels[:-1], channels[1:], strict=True))
+        pairs = list(pairwise(channels))
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairs)
         self.up = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, stride=2) for fine, coarse in pairs)
         self.decode = nn.ModuleList(_Block(2 * width, width) for width in channels[:-1])
@@ -55,7 +57,9 @@ class UNet(nn.Module):
         rows, columns = image_bkyx.shape[-2], image_bkyx.shape[-1]
         padding = [0, -columns % self.multiple, 0, -rows % self.multiple]
         blocks = functional.pixel_unshuffle(functional.pad(image_bkyx, padding, mode="replicate"), 2)
-        level = level_b[:, None, None, None].to(blocks.dtype).expand(-1, 1, blocks.shape[-2], blocks.shape[-1])
+        level = (
+            level_b[:, None, None, None].to(blocks.dtype).expand(-1, 1, blocks.shape[-2], blocks.shape[-1])
+        )
         features = torch.cat([blocks, level], 1).contiguous(memory_format=torch.channels_last)
         kept: list[Tensor] = []
         for index, encode in enumerate(self.encode):

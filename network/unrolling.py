@@ -24,7 +24,7 @@ def to_complex(image_bkyx: Tensor) -> Tensor:
 
 
 class Unrolled(nn.Module):
-    """x_0 = A^H y; z_n = weighted mean of the regulariser's copies at x_n; x_{n+1} = (A^H A + lambda_n I)^-1 (A^H y + lambda_n z_n).
+    """x_0 = A^H y; z_n = weighted mean of the regulariser's copies; x_{n+1} = (A^H A + lambda_n I)^-1 (A^H y + lambda_n z_n).
 
     Args:
         regulariser: returns copies ``(s, b, 2, y, x)`` and weights ``(s, b)`` (:class:`Plain`, :class:`Smoothed`, ...).
@@ -57,7 +57,9 @@ class Unrolled(nn.Module):
         place = min(step, self.log_lambda.shape[0] - 1)
         return torch.exp(self.log_lambda[place] + self.exponent * math.log(10.0) * level_b)
 
-    def forward(self, kspace_bcyx: Tensor, maps_bcyx: Tensor, mask: Tensor, seed: int, samples: int) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, kspace_bcyx: Tensor, maps_bcyx: Tensor, mask: Tensor, seed: int, samples: int
+    ) -> tuple[Tensor, Tensor]:
         """Reconstruct slices of any intensity.
 
         Args:
@@ -121,7 +123,14 @@ def deviation(copies_sbkyx: Tensor, weights_sb: Tensor) -> Tensor:
 class MoDL(Unrolled):
     """Vanilla MoDL (Aggarwal 2019): the denoiser once a step, no smoothing."""
 
-    def __init__(self, denoiser: nn.Module, steps: int = 8, lam: float = 1.0, learned: bool = False, iterations: int = 20) -> None:
+    def __init__(
+        self,
+        denoiser: nn.Module,
+        steps: int = 8,
+        lam: float = 1.0,
+        learned: bool = False,
+        iterations: int = 20,
+    ) -> None:
         super().__init__(Plain(denoiser), steps, lam, learned, iterations)
 
 

@@ -16,7 +16,11 @@ class WeightEncoder(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for block in range(blocks):
-            layers += [nn.Conv2d(2 if block == 0 else width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+            layers += [
+                nn.Conv2d(2 if block == 0 else width, width, 3, padding=1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+            ]
         self.features = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(width, 1)
@@ -29,14 +33,18 @@ class WeightEncoder(nn.Module):
 class WeightedSmoothed(Smoothed):
     """Noisy copies through the denoiser, each with the weight that the encoder gives its noisy input."""
 
-    def __init__(self, denoiser: nn.Module, encoder: nn.Module, sigma: float = 0.01, sampling: str = "antithetic") -> None:
+    def __init__(
+        self, denoiser: nn.Module, encoder: nn.Module, sigma: float = 0.01, sampling: str = "antithetic"
+    ) -> None:
         super().__init__(denoiser, sigma, sampling)
         self.encoder = encoder
 
     def forward(self, image_bkyx: Tensor, level_b: Tensor, seed: int, samples: int) -> tuple[Tensor, Tensor]:
         """Return D(x + e_i), ``(s, b, 2, y, x)``, and w_i = E(x + e_i), ``(s, b)``."""
         noisy_sbkyx = self.noisy(image_bkyx, seed, samples)
-        weights_sb = self.encoder(noisy_sbkyx.flatten(0, 1)).unflatten(0, [noisy_sbkyx.shape[0], noisy_sbkyx.shape[1]])
+        weights_sb = self.encoder(noisy_sbkyx.flatten(0, 1)).unflatten(
+            0, [noisy_sbkyx.shape[0], noisy_sbkyx.shape[1]]
+        )
         return self.copies(noisy_sbkyx, level_b), weights_sb
 
 
@@ -53,4 +61,6 @@ class WeightedSmug(Unrolled):
         learned: bool = False,
         iterations: int = 20,
     ) -> None:
-        super().__init__(WeightedSmoothed(denoiser, WeightEncoder(), sigma, sampling), steps, lam, learned, iterations)
+        super().__init__(
+            WeightedSmoothed(denoiser, WeightEncoder(), sigma, sampling), steps, lam, learned, iterations
+        )

@@ -60,7 +60,9 @@ class ScanBatches(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         lines_y = int(np.random.default_rng([self.seed, 1, index]).choice(self.config.lines_y))
         numbers = range(index * self.size + self.rank, (index + 1) * self.size, self.team)
-        return collate([draw_scan(self.volumes, self.config, self.seed, number, lines_y) for number in numbers])
+        return collate(
+            [draw_scan(self.volumes, self.config, self.seed, number, lines_y) for number in numbers]
+        )
 
 
 def _one_thread(_: int) -> None:

@@ -32,7 +32,9 @@ def load_checkpoint(path: Path, config: TrainingConfig | None = None) -> dict[st
         trained = TrainingConfig.model_validate_json(content["config"])
         if trained.network != config.network:
             raise ConfigurationError(
-                f"{path} holds the network {trained.network}", f"{config.network}", "train into another folder or restore the config"
+                f"{path} holds the network {trained.network}",
+                f"{config.network}",
+                "train into another folder or restore the config",
             )
     return dict(content["state"])
 

@@ -26,6 +26,8 @@ def convert(checkpoint: Path, model: Path, metrics: dict[str, Any] | None = None
         for number, stage in enumerate(config.stages)
         if number <= state["stage"]
     }
-    card = make_card(network, config, read_volumes(config.data.slices, config.data.split), metrics or {}, done)
+    card = make_card(
+        network, config, read_volumes(config.data.slices, config.data.split), metrics or {}, done
+    )
     export(network, card, model)
     return card

@@ -22,7 +22,9 @@ SCALING_RULE = "mean of the brightest 1 % of |A^H y| becomes 1"
 def commit_of(folder: Path) -> str:
     """Return the git commit of a folder, with ``+`` where tracked files differ from it, ``unknown`` outside a repository."""
     try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
+        head = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
+        )
         clean = subprocess.run(["git", "diff", "--quiet", "HEAD"], cwd=folder, check=False)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
@@ -43,7 +45,11 @@ def attributions(volumes: list[Volume]) -> list[dict[str, str]]:
 
 
 def make_card(
-    network: Unrolled, config: TrainingConfig, volumes: list[Volume], metrics: dict[str, Any], updates: dict[str, int]
+    network: Unrolled,
+    config: TrainingConfig,
+    volumes: list[Volume],
+    metrics: dict[str, Any],
+    updates: dict[str, int],
 ) -> dict[str, Any]:
     """Return the model card: what the network is, what it was trained on, and how far it may be trusted.
 
@@ -61,15 +67,17 @@ def make_card(
         "parameters": sum(value.numel() for value in network.parameters()),
         "steps": network.steps,
         "lambda": {
-            "at_level_0.01": [round(float(value), 5) for value in network.log_lambda.exp()],
-            "exponent": round(float(network.exponent), 4),
+            "at_level_0.01": [round(value, 5) for value in network.log_lambda.detach().exp().tolist()],
+            "exponent": round(network.exponent.detach().item(), 4),
         },
         "sigma": config.network.sigma,
         "samples": 2,
         "sampling": config.network.sampling,
         "scaling": SCALING_RULE,
         "trained_range": {
-            "anatomy": "brain" if all("spine" not in volume.subject for volume in volumes) else "brain, some spine",
+            "anatomy": "brain"
+            if all("spine" not in volume.subject for volume in volumes)
+            else "brain, some spine",
             "contrasts": sorted({volume.contrast for volume in volumes}),
             "matrix_yx": [
                 [min(scans.lines_y), max(scans.lines_y)],
@@ -98,5 +106,7 @@ def export(network: Unrolled, card: dict[str, Any], path: Path) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*torch\.jit.*", category=DeprecationWarning)
         scripted = torch.jit.script(network)
-        torch.jit.save(scripted, str(partial), _extra_files={"card.json": json.dumps(card, indent=1).encode()})
+        torch.jit.save(
+            scripted, str(partial), _extra_files={"card.json": json.dumps(card, indent=1).encode()}
+        )
     partial.replace(path)

@@ -60,7 +60,9 @@ def psnr_db(image_byx: Tensor, target_byx: Tensor) -> Tensor:
 class Trainer:
     """Holds what training changes, so that it can be saved and restored as a whole."""
 
-    def __init__(self, config: TrainingConfig, folder: Path, device: str = "cpu", team: Team | None = None) -> None:
+    def __init__(
+        self, config: TrainingConfig, folder: Path, device: str = "cpu", team: Team | None = None
+    ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.folder, self.device, self.team = config, folder, device, team or Team()
         self.network = network_of(config.network).to(device)
@@ -94,7 +96,9 @@ class Trainer:
         """Return the loss of a batch and the PSNR of its reconstruction (nan for the denoising task)."""
         with torch.autocast(self.device, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             if stage.task == "denoise":
-                loss = denoising_loss(self.network.regulariser.denoiser, batch, self.config.network.sigma, stage.root)  # type: ignore[arg-type]
+                loss = denoising_loss(
+                    self.network.regulariser.denoiser, batch, self.config.network.sigma, stage.root
+                )  # type: ignore[arg-type]
                 return loss, math.nan
             adjoint_byx = sense_adjoint(batch.kspace_bcyx, batch.maps_bcyx, batch.mask_by)
             self.network.steps = stage.steps or self.config.network.steps
@@ -114,7 +118,11 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         if torch.isfinite(norm):
             self.optimiser.step()
-        keep = min(self.config.average, (1 + self.update) / (10 + self.update)) if self.stage == 0 else self.config.average
+        keep = (
+            min(self.config.average, (1 + self.update) / (10 + self.update))
+            if self.stage == 0
+            else self.config.average
+        )
         with torch.no_grad():
             for name, value in self.network.state_dict().items():
                 self.averaged[name].lerp_(value, 1 - keep)
@@ -122,7 +130,9 @@ class Trainer:
         return float(loss.detach()), psnr
 
 
-def train(config: TrainingConfig, folder: Path, device: str = "cpu", stop_after: int | None = None) -> Trainer:
+def train(
+    config: TrainingConfig, folder: Path, device: str = "cpu", stop_after: int | None = None
+) -> Trainer:
     """Train, or continue the training found in ``folder``; leaves ``checkpoint.pt`` and ``curve.csv`` there.
 
     Args:
@@ -160,7 +170,9 @@ def _run_stage(trainer: Trainer, stage: StageConfig, batches: ScanBatches, stop:
     saved = time.monotonic()
     leads = trainer.team.rank == 0
     name = f"stage {trainer.stage} {stage.task}"
-    bar = tqdm(total=stage.updates, initial=trainer.update, desc=name, disable=None if leads else True, mininterval=5)
+    bar = tqdm(
+        total=stage.updates, initial=trainer.update, desc=name, disable=None if leads else True, mininterval=5
+    )
     sums, seen = [0.0, 0.0], 0
     for batch in stream(batches, trainer.update, stop, trainer.config.workers):
         moved = Batch(*(getattr(batch, field).to(trainer.device) for field in Batch.__dataclass_fields__))
@@ -171,7 +183,13 @@ def _run_stage(trainer: Trainer, stage: StageConfig, batches: ScanBatches, stop:
             means = (sums[0] / seen, sums[1] / seen)
             with (trainer.folder / "curve.csv").open("a", newline="") as file:
                 csv.writer(file).writerow(
-                    [trainer.stage, trainer.update, f"{means[0]:.6g}", f"{means[1]:.3f}", f"{time.time():.0f}"]
+                    [
+                        trainer.stage,
+                        trainer.update,
+                        f"{means[0]:.6g}",
+                        f"{means[1]:.3f}",
+                        f"{time.time():.0f}",
+                    ]
                 )
             bar.set_postfix(loss=f"{means[0]:.4g}", psnr_db=f"{means[1]:.2f}")
             sums, seen = [0.0, 0.0], 0

@@ -19,18 +19,24 @@ def _mse(estimate: Tensor, target: Tensor, root: bool) -> Tensor:
 def denoising_loss(denoiser: nn.Module, batch: Batch, sigma: float, root: bool) -> Tensor:
     """Return ``MSE(D(t + nu), t)``, nu Gaussian of ``sigma`` on real and imaginary part."""
     target = to_channels(batch.target_byx)
-    level_b = torch.full([target.shape[0]], float(torch.log10(torch.tensor(sigma * 2**0.5)) + 2), device=target.device)
+    level_b = torch.full(
+        [target.shape[0]], float(torch.log10(torch.tensor(sigma * 2**0.5)) + 2), device=target.device
+    )
     return _mse(denoiser(target + sigma * torch.randn_like(target), level_b), target, root)
 
 
-def ustab_loss(network: Unrolled, adjoint_byx: Tensor, batch: Batch, stage: StageConfig) -> tuple[Tensor, Tensor]:
+def ustab_loss(
+    network: Unrolled, adjoint_byx: Tensor, batch: Batch, stage: StageConfig
+) -> tuple[Tensor, Tensor]:
     """Return ``ustab * sum_n mean_i MSE(D(x_n + e_i), u) / N + final * MSE(x_N, t)`` and the reconstruction x_N.
 
     The stability target u is the label t, or D(t) (not detached), as in the conference and the journal version. ``samples`` 0
     leaves the smoothing noise out. Without ``root`` and with ``ustab`` = N this is the paper's sum.
     """
     target = to_channels(batch.target_byx)
-    image_byx, copies, _ = network.unroll(adjoint_byx, batch.maps_bcyx, batch.mask_by, batch.level_b, -1, stage.samples)
+    image_byx, copies, _ = network.unroll(
+        adjoint_byx, batch.maps_bcyx, batch.mask_by, batch.level_b, -1, stage.samples
+    )
     stable = target
     if stage.target == "denoised-label":
         stable, _ = network.regulariser(target, batch.level_b, -1, 0)

@@ -59,7 +59,9 @@ def _fit(image: Tensor, lines_y: int, config: ScanConfig, rng: np.random.Generat
     image = functional.interpolate(
         image[None, None], size=(rows, max(16, round(image.shape[1] * zoom))), mode="bicubic", antialias=True
     )[0, 0].clamp_min(0)
-    middle = round((float(occupied[0] + occupied[-1]) / 2 if len(occupied) else image.shape[0] / 2) * zoom) + int(rng.integers(-6, 7))
+    middle = round(
+        (float(occupied[0] + occupied[-1]) / 2 if len(occupied) else image.shape[0] / 2) * zoom
+    ) + int(rng.integers(-6, 7))
     out = torch.zeros(lines_y, columns)
     first = middle - lines_y // 2
     source = image[max(first, 0) : max(first, 0) + lines_y]
@@ -69,11 +71,17 @@ def _fit(image: Tensor, lines_y: int, config: ScanConfig, rng: np.random.Generat
     return out
 
 
-def _magnitude(volumes: list[Volume], config: ScanConfig, rng: np.random.Generator) -> tuple[Tensor, str, bool]:
+def _magnitude(
+    volumes: list[Volume], config: ScanConfig, rng: np.random.Generator
+) -> tuple[Tensor, str, bool]:
     """Draw a slice; rows become the phase encode direction, transposed half of the time."""
-    weights = np.array([math.sqrt(len(v.slices_nyx)) * config.contrast_weights.get(v.contrast, 1.0) for v in volumes])
+    weights = np.array(
+        [math.sqrt(len(v.slices_nyx)) * config.contrast_weights.get(v.contrast, 1.0) for v in volumes]
+    )
     volume = volumes[int(rng.choice(len(volumes), p=weights / weights.sum()))]
-    image = torch.from_numpy(volume.slices_nyx[int(rng.integers(len(volume.slices_nyx)))] / np.float32(FULL_SCALE))
+    image = torch.from_numpy(
+        volume.slices_nyx[int(rng.integers(len(volume.slices_nyx)))] / np.float32(FULL_SCALE)
+    )
     transposed = bool(rng.random() < 0.5)
     image = image.T if transposed else image
     if rng.random() < 0.5:
@@ -99,7 +107,9 @@ def draw_scan(volumes: list[Volume], config: ScanConfig, seed: int, index: int, 
     maps, rss = unit_norm(raw.transpose(0, 2, 1) if transposed else raw)
     shading = (rss / np.quantile(rss, 0.9)) ** rng.uniform(0.4, 1.0)
     phase = smooth_phase(shape_yx, rng, rng.uniform(0.2, 1.0))
-    target_yx = (image * torch.from_numpy(shading)).to(torch.complex64) * torch.from_numpy(np.exp(1j * phase).astype(np.complex64))
+    target_yx = (image * torch.from_numpy(shading)).to(torch.complex64) * torch.from_numpy(
+        np.exp(1j * phase).astype(np.complex64)
+    )
     maps_cyx = torch.from_numpy(np.ascontiguousarray(maps))
 
     mask = sampling_mask(
@@ -113,7 +123,9 @@ def draw_scan(volumes: list[Volume], config: ScanConfig, seed: int, index: int, 
     mask_y = torch.from_numpy(mask.astype(np.float32))
     sigma = math.exp(rng.uniform(math.log(config.noise[0]), math.log(config.noise[1])))
     noise = rng.standard_normal((2, coils, *shape_yx), dtype=np.float32) * np.float32(sigma / math.sqrt(2))
-    hybrid_cyx = fft_centred(maps_cyx * target_yx, [-2]) + torch.complex(torch.from_numpy(noise[0]), torch.from_numpy(noise[1]))
+    hybrid_cyx = fft_centred(maps_cyx * target_yx, [-2]) + torch.complex(
+        torch.from_numpy(noise[0]), torch.from_numpy(noise[1])
+    )
     if rng.random() < config.estimated_maps:
         maps_cyx, target_yx = _estimate(hybrid_cyx, mask, maps_cyx, target_yx, config, rng)
 
@@ -139,7 +151,12 @@ def _estimate(
     """Replace true maps by ESPIRiT's from the noisy calibration lines; the target is what these maps combine to."""
     centre = mask.shape[0] // 2
     half = 0
-    while centre - half - 1 >= 0 and centre + half + 1 < mask.shape[0] and mask[centre - half - 1] and mask[centre + half]:
+    while (
+        centre - half - 1 >= 0
+        and centre + half + 1 < mask.shape[0]
+        and mask[centre - half - 1]
+        and mask[centre + half]
+    ):
         half += 1
     width = min(config.calibration_width, 2 * half)
     block = fft_centred(hybrid_cyx[:, centre - width // 2 : centre + width // 2], [-1])

@@ -34,7 +34,11 @@ def read_volumes(path: Path, split: str | None = None) -> list[Volume]:
         ConfigurationError: no such file, or no volume of that split.
     """
     if not path.is_file():
-        raise ConfigurationError(f"no file {path}", "an HDF5 file with groups /<subject>/<volume>", "set data.slices in the training config")
+        raise ConfigurationError(
+            f"no file {path}",
+            "an HDF5 file with groups /<subject>/<volume>",
+            "set data.slices in the training config",
+        )
     volumes: list[Volume] = []
     with h5py.File(path, "r") as file:
         for subject in file.values():
@@ -54,5 +58,7 @@ def read_volumes(path: Path, split: str | None = None) -> list[Volume]:
                     )
                 )
     if not volumes:
-        raise ConfigurationError(f"no volume of split {split!r} in {path}", "at least one", "choose another split or file")
+        raise ConfigurationError(
+            f"no volume of split {split!r} in {path}", "at least one", "choose another split or file"
+        )
     return volumes

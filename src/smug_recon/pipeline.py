@@ -37,7 +37,7 @@ class CoilMaps(_Part):
 
     kernel: int = Field(6, ge=3, le=12)
     threshold: float = Field(0.02, gt=0, lt=1)
-    crop: float = Field(0.9, ge=0, le=1)
+    crop: float = Field(0.95, ge=0, le=1)
     calibration_width: int = Field(24, ge=8, le=128)
 
 
@@ -180,7 +180,9 @@ def _shown(value: Any) -> str:
         return repr(value)
     if isinstance(value, str):
         return repr(value if len(value) <= 80 else value[:77] + "...")
-    return "a list" if isinstance(value, list) else "a group of keys" if isinstance(value, dict) else "a value"
+    return (
+        "a list" if isinstance(value, list) else "a group of keys" if isinstance(value, dict) else "a value"
+    )
 
 
 def _expectation(message: str) -> str:

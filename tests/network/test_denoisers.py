@@ -21,11 +21,17 @@ def test_parameter_counts_of_the_paper() -> None:
 
 def test_state_dict_names_of_the_reference() -> None:
     names = set(Didn(blocks=2, width=8).state_dict())
-    for name in ("conv_input.weight", "relu1.weight", "recursive.0.conv1.weight", "recursive.1.relu24.weight", "recursive.1.conv25.bias",
-                 "conv_mid.weight", "conv_mid2.bias", "relu4.weight", "conv_output.bias"):  # fmt: skip
+    known = "conv_input.weight relu1.weight recursive.0.conv1.weight recursive.1.relu24.weight recursive.1.conv25.bias"
+    for name in [*known.split(), "conv_mid.weight", "conv_mid2.bias", "relu4.weight", "conv_output.bias"]:
         assert name in names
     encoder = set(WeightEncoder().state_dict())
-    assert {"features.0.weight", "features.1.running_var", "features.12.weight", "features.13.bias", "fc.weight"} <= encoder
+    assert {
+        "features.0.weight",
+        "features.1.running_var",
+        "features.12.weight",
+        "features.13.bias",
+        "fc.weight",
+    } <= encoder
     assert "features.0.bias" not in encoder
 
 

@@ -61,8 +61,12 @@ def test_two_antithetic_copies_beat_ten_independent_ones(sigma: float) -> None:
         return weighted_mean(*Smoothed(Saturating(), sigma, sampling)(image, level, seed, samples))
 
     truth = average("antithetic", 400, 77)
-    pairs = torch.stack([(average("antithetic", 2, seed) - truth).square().mean() for seed in range(8)]).mean()
-    singles = torch.stack([(average("independent", 10, seed) - truth).square().mean() for seed in range(8)]).mean()
+    pairs = torch.stack(
+        [(average("antithetic", 2, seed) - truth).square().mean() for seed in range(8)]
+    ).mean()
+    singles = torch.stack(
+        [(average("independent", 10, seed) - truth).square().mean() for seed in range(8)]
+    ).mean()
     assert float(pairs) < float(singles)
 
 

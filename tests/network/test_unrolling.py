@@ -124,13 +124,20 @@ def test_gradient_reaches_the_sampled_kspace() -> None:
     direction = torch.randn(kspace.shape, generator=torch.Generator().manual_seed(1), dtype=torch.complex128)
 
     def loss(kspace: Tensor) -> Tensor:
-        return network.unroll(sense_adjoint(kspace, maps, mask), maps, mask, torch.zeros(1), 3, 2)[0].abs().square().sum()
+        return (
+            network.unroll(sense_adjoint(kspace, maps, mask), maps, mask, torch.zeros(1), 3, 2)[0]
+            .abs()
+            .square()
+            .sum()
+        )
 
     start = kspace.to(torch.complex128).requires_grad_()
     (gradient,) = torch.autograd.grad(loss(start), start)
     step = 1e-3
     measured = (loss(start + step * direction) - loss(start - step * direction)) / (2 * step)
-    assert float(torch.vdot(gradient.flatten(), direction.flatten()).real) == pytest.approx(float(measured), rel=2e-2)
+    assert float(torch.vdot(gradient.flatten(), direction.flatten()).real) == pytest.approx(
+        float(measured), rel=2e-2
+    )
 
 
 def test_channel_conversion_round_trip() -> None:

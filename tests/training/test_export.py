@@ -1,0 +1,37 @@
+"""The exported model: same pixels as the network, and a card that says what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from smug_recon.gadgets.model import load_model, read_card, sha256_of
+from smug_recon.training.checkpoint import load_checkpoint
+from smug_recon.training.config import TrainingConfig
+from smug_recon.training.convert import convert
+from smug_recon.training.loop import network_of, train
+
+
+def test_exported_model_equals_the_averaged_weights(config: TrainingConfig, tmp_path: Path) -> None:
+    train(config, tmp_path / "run")
+    model_file = tmp_path / "model.pt"
+    convert(tmp_path / "run" / "checkpoint.pt", model_file, {"psnr_db": 1.5})
+    network = network_of(config.network).eval()
+    network.load_state_dict(load_checkpoint(tmp_path / "run" / "checkpoint.pt")["averaged"])
+    maps = torch.full((1, 4, 40, 36), 0.5, dtype=torch.complex64)
+    mask = (torch.arange(40) % 2 == 0).float()[None]
+    kspace = torch.randn(1, 4, 40, 36, dtype=torch.complex64) * mask[:, None, :, None]
+    with torch.no_grad():
+        expected = network(kspace, maps, mask, 4, 2)
+    model = load_model(model_file, sha256_of(model_file), "cpu")
+    image, spread = model.forward(kspace, maps, mask, 4, 2)
+    assert torch.allclose(image, expected[0], atol=1e-5 * float(expected[0].abs().max()))
+    assert torch.allclose(spread, expected[1], atol=1e-4 * float(expected[0].abs().max()))
+
+    card = read_card(model_file)
+    assert card.metrics == {"psnr_db": 1.5}
+    assert card.parameters == sum(value.numel() for value in network.parameters())
+    assert [
+        entry.model_dump() if hasattr(entry, "model_dump") else entry for entry in card.training_data
+    ] == [{"name": "one", "licence": "CC0-1.0", "attribution": "maker of one"}]

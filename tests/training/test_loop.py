@@ -1,0 +1,106 @@
+"""Training continues after a kill as if nothing had happened, a team trains like one process, and the loss goes down."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from smug_recon.errors import ConfigurationError
+from smug_recon.training.batches import ScanBatches
+from smug_recon.training.checkpoint import checkpoint_config, load_checkpoint
+from smug_recon.training.config import StageConfig, TrainingConfig
+from smug_recon.training.loop import Trainer, rate_at, train
+from smug_recon.training.slices import read_volumes
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    state = load_checkpoint(folder / "checkpoint.pt")
+    return {**state["network"], **{f"averaged.{name}": value for name, value in state["averaged"].items()}}
+
+
+@pytest.mark.parametrize("killed_after", [1, 3, 5])
+def test_a_stopped_training_continues_identically(
+    config: TrainingConfig, tmp_path: Path, killed_after: int
+) -> None:
+    train(config, tmp_path / "whole")
+    train(config, tmp_path / "parts", stop_after=killed_after)
+    train(config, tmp_path / "parts")
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert whole.keys() == parts.keys()
+    for name, value in whole.items():
+        assert torch.equal(value, parts[name]), name
+
+
+def test_every_weight_learns(config: TrainingConfig, tmp_path: Path) -> None:
+    train(config, tmp_path / "run", stop_after=1)
+    before = weights(tmp_path / "run")
+    train(config, tmp_path / "run")
+    after = weights(tmp_path / "run")
+    assert {name for name, value in before.items() if torch.equal(value, after[name])} == set()
+
+
+def test_a_network_learns_a_batch_by_heart(config: TrainingConfig, tmp_path: Path) -> None:
+    stage = StageConfig(task="unroll", updates=150, batch=2, samples=2, rate=3e-3, warm_up=5, root=True, schedule="flat")
+    scans = config.data.scans.model_copy(update={"noise": (0.1, 0.1), "acceleration": (1.0, 1.2)})
+    batch = ScanBatches(read_volumes(config.data.slices), scans, 5, 2)[0]
+    trainer = Trainer(config, tmp_path)
+    losses = [trainer.train_on(batch, stage)[0] for _ in range(stage.updates)]
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+def test_two_processes_train_like_one(config: TrainingConfig, tmp_path: Path) -> None:
+    """Gradients of a team are those of the whole batch: same weights after the same updates (no smoothing noise drawn)."""
+    stage = StageConfig(task="unroll", updates=3, batch=2, samples=0, warm_up=1)
+    config = config.model_copy(update={"stages": (stage,)})
+    train(config, tmp_path / "one")
+    (tmp_path / "config.yaml").write_text(config.model_dump_json())
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--master-addr",
+        "127.0.0.1",
+        "--master-port",
+        "0",
+    ]
+    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "smug_recon", "train"]
+    ran = subprocess.run(
+        [*command, str(tmp_path / "config.yaml"), "-o", str(tmp_path / "two")],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name, value in one.items():
+        assert torch.allclose(value, two[name], atol=2e-5), name
+
+
+def test_a_checkpoint_of_another_network_is_refused(config: TrainingConfig, tmp_path: Path) -> None:
+    train(config, tmp_path / "run", stop_after=1)
+    other = config.model_copy(update={"network": config.network.model_copy(update={"channels": (4, 4)})})
+    with pytest.raises(ConfigurationError, match="another folder"):
+        train(other, tmp_path / "run")
+    assert checkpoint_config(tmp_path / "run" / "checkpoint.pt") == config
+
+
+def test_learning_rates_follow_the_paper_and_the_others() -> None:
+    paper = StageConfig(task="unroll", updates=60, rate=1e-4, warm_up=0, schedule="flat-linear")
+    assert [rate_at(paper, update) for update in (0, 10, 20)] == pytest.approx([1e-4] * 3)
+    assert rate_at(paper, 40) == pytest.approx(0.5e-4)
+    for schedule in ("linear", "cosine"):
+        stage = StageConfig(task="unroll", updates=100, rate=1.0, warm_up=0, schedule=schedule)
+        rates = [rate_at(stage, update) for update in range(100)]
+        assert rates[0] == pytest.approx(1.0)
+        assert rates == sorted(rates, reverse=True)
+    warm = StageConfig(task="unroll", updates=100, rate=1.0, warm_up=10, schedule="flat")
+    assert rate_at(warm, 0) == pytest.approx(0.1)
