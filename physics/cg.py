@@ -60,11 +60,17 @@ def conjugate_gradient(
         active = energy > goal
         applied = normal_operator(direction, maps_s, mask_s, axes) + weight * direction
         curvature = _inner(direction, applied)
-        step = torch.where(active, energy / torch.where(active, curvature, torch.ones_like(curvature)), torch.zeros_like(energy))
+        step = torch.where(
+            active,
+            energy / torch.where(active, curvature, torch.ones_like(curvature)),
+            torch.zeros_like(energy),
+        )
         x = x + step[:, None, None] * direction
         residual = residual - step[:, None, None] * applied
         renewed = _energy(residual)
-        ratio = torch.where(active, renewed / torch.where(active, energy, torch.ones_like(energy)), torch.zeros_like(energy))
+        ratio = torch.where(
+            active, renewed / torch.where(active, energy, torch.ones_like(energy)), torch.zeros_like(energy)
+        )
         direction = residual + ratio[:, None, None] * direction
         energy = torch.where(active, renewed, energy)
         done += 1
@@ -74,7 +80,14 @@ def conjugate_gradient(
 class _Implicit(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, rhs: Tensor, start: Tensor, maps: Tensor, mask: Tensor, weight: Tensor, iterations: int, tolerance: float
+        ctx: Any,
+        rhs: Tensor,
+        start: Tensor,
+        maps: Tensor,
+        mask: Tensor,
+        weight: Tensor,
+        iterations: int,
+        tolerance: float,
     ) -> Tensor:
         x = conjugate_gradient(rhs, start, maps, mask, weight, iterations, tolerance)
         ctx.save_for_backward(x, maps, mask, weight)

@@ -50,7 +50,9 @@ def sense_adjoint(kspace_bcyx: Tensor, maps_bcyx: Tensor, mask: Tensor) -> Tenso
     return (maps_bcyx.conj() * coil_images_bcyx).sum(1)
 
 
-def normal_operator(image_byx: Tensor, shifted_maps_bcyx: Tensor, shifted_mask_bcyx: Tensor, axes: list[int]) -> Tensor:
+def normal_operator(
+    image_byx: Tensor, shifted_maps_bcyx: Tensor, shifted_mask_bcyx: Tensor, axes: list[int]
+) -> Tensor:
     """Apply A^H A in shifted coordinates, where the transforms need no shifts.
 
     With P the half-size rotation, F_centred = P F P^-1; in A^H A the inner rotations meet the mask and the outer ones the

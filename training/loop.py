@@ -66,7 +66,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config, self.folder, self.device, self.team = config, folder, device, team or Team()
         self.network = network_of(config.network).to(device)
-        self.network = self.network.to(memory_format=torch.channels_last)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.stage, self.update = 0, 0
         self.optimiser = self._optimiser()
@@ -96,9 +96,8 @@ class Trainer:
         """Return the loss of a batch and the PSNR of its reconstruction (nan for the denoising task)."""
         with torch.autocast(self.device, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             if stage.task == "denoise":
-                loss = denoising_loss(
-                    self.network.regulariser.denoiser, batch, self.config.network.sigma, stage.root
-                )  # type: ignore[arg-type]
+                denoiser: nn.Module = self.network.regulariser.denoiser  # type: ignore[assignment]
+                loss = denoising_loss(denoiser, batch, self.config.network.sigma, stage.root)
                 return loss, math.nan
             adjoint_byx = sense_adjoint(batch.kspace_bcyx, batch.maps_bcyx, batch.mask_by)
             self.network.steps = stage.steps or self.config.network.steps

@@ -1,0 +1,72 @@
+"""The layer rule of docs/architecture.md, read from the imports of every file."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NUMERICS = {"torch", "numpy", "math"}
+HEAVY = {"ismrmrd", "h5py", "pydicom", "gadgetron", "sigpy", "yaml", "pydantic", "typer", "tqdm", "PIL", "torchmetrics"}
+ALLOWED: dict[str, set[str]] = {
+    "physics": {"physics"},
+    "calibration": {"calibration", "errors"},
+    "network": {"network", "physics", "errors"},
+    "simulation": {"simulation", "physics", "errors"},
+    "gadgets": {"gadgets", "physics", "calibration", "pipeline", "configuration", "errors", ""},
+    "training": {"training", "network", "calibration", "physics", "simulation", "errors", ""},
+    "dicom": {"dicom", "errors", ""},
+    "replay": {"replay", "gadgets", "dicom", "pipeline", "configuration", "errors", ""},
+    "pipelines": set(),
+}
+
+
+def imports(path: Path) -> set[str]:
+    """All modules that a file imports, at the top or inside functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:  # relative imports stay in their room
+            found |= {f"{node.module}.{name.name}" for name in node.names} if node.module == "smug_recon" else {str(node.module)}
+    return found
+
+
+def files() -> list[tuple[str, Path]]:
+    return [(room, path) for room in ALLOWED for path in sorted((ROOT / room).glob("**/*.py"))]
+
+
+@pytest.mark.parametrize(("room", "path"), files(), ids=lambda value: value if isinstance(value, str) else value.stem)
+def test_a_room_imports_only_what_lies_below_it(room: str, path: Path) -> None:
+    for module in imports(path):
+        top, _, rest = module.partition(".")
+        if top != "smug_recon":
+            if room in ("physics", "calibration", "network"):
+                assert top not in HEAVY, f"{path.name} imports {module}: {room} knows numerics only"
+            continue
+        target = rest.split(".")[0]
+        target = "" if target.startswith("__") else target
+        assert target in ALLOWED[room], f"{path.name} imports {module}: not below {room}"
+
+
+def test_torchscript_is_touched_in_two_files() -> None:
+    touching = {
+        path.relative_to(ROOT).as_posix()
+        for room in ALLOWED
+        for path in (ROOT / room).glob("**/*.py")
+        if any(call in path.read_text() for call in ("torch.jit.script(", "torch.jit.load(", "torch.jit.save(", "torch.jit.freeze("))
+    }
+    assert touching == {"training/export.py", "gadgets/model.py"}
+
+
+def test_nothing_unpickles() -> None:
+    for path in ROOT.glob("**/*.py"):
+        if ".venv" in path.parts or "tests" in path.parts:
+            continue
+        text = path.read_text()
+        assert "import pickle" not in text, path
+        for line in text.splitlines():
+            assert "torch.load(" not in line or "weights_only=True" in line, path
+            assert "yaml.load(" not in line, path
