@@ -16,10 +16,9 @@ def configuration_element(pipeline: Path | str | None, overrides: Mapping[str, s
     ``pipeline`` is a YAML file, a Gadgetron XML, a shipped name or None for the default. ConfigurationError.
     """
     path = find_pipeline(pipeline)
+    found = {"pipeline": str(path.resolve())}
     if path.suffix.lower() == ".xml":
         found = properties(node_configuration(path))
-    else:
-        found = {"pipeline": str(path.resolve())}
     root = ET.Element("configuration")
     for name, value in {**found, **overrides}.items():
         ET.SubElement(root, "property", name=name, value=value)

@@ -19,6 +19,7 @@ from smug_recon.errors import DataError
 from smug_recon.replay.client import PATIENCE_S, Item, play
 from smug_recon.replay.configuration import configuration_element
 from smug_recon.replay.header import parse_header
+from smug_recon.replay.heads import read_heads
 from smug_recon.replay.images import ImageFile, read_images
 from smug_recon.replay.node import Node
 from smug_recon.replay.preview import write_previews
@@ -67,7 +68,7 @@ def replay(
     configuration = configuration_element(pipeline, overrides or {})
     with open_raw(raw, group) as source:
         header, header_xml = parse_header(source.header_xml)
-        for warning in check(header, configuration):
+        for warning in check(header, configuration, raw, group):
             log.warning("%s", warning)
         checked = time.perf_counter()
         out.mkdir(parents=True, exist_ok=True)
@@ -116,12 +117,22 @@ def replay(
     return ReplayResult(file.path, dict(file.counts), sent, fallbacks, timing, passed_on, previews, files)
 
 
-def check(header: ismrmrd.xsd.ismrmrdHeader, configuration: ET.Element) -> Iterable[str]:
-    """What the node checks before its first readout, here before it is started; the warnings of the plan."""
-    from smug_recon.gadgets.stream import prepare
+def check(
+    header: ismrmrd.xsd.ismrmrdHeader, configuration: ET.Element, raw: Path | str, group: str | None
+) -> Iterable[str]:
+    """The checks of ``smug-recon check --raw``, before the node is started; their warnings.
 
-    plan, _ = prepare(header, pipeline_of(configuration), None)
-    return plan.warnings
+    Of a pipe only the header is known in advance.
+    """
+    from smug_recon.gadgets.model import load_model
+    from smug_recon.gadgets.plan import build_plan
+    from smug_recon.gadgets.survey import survey
+
+    pipeline = pipeline_of(configuration)
+    plan = build_plan(header, pipeline)
+    found = survey(read_heads(raw, group)[1], plan).warnings if Path(raw).is_file() else ()
+    model = load_model(pipeline.model_path, pipeline.model.sha256, pipeline.device)
+    return dict.fromkeys((*build_plan(header, pipeline, model.card).warnings, *found))
 
 
 def is_fallback(image: ismrmrd.Image) -> bool:

@@ -13,10 +13,10 @@ HEADER = b"""<?xml version="1.0"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
  <experimentalConditions><H1resonanceFrequency_Hz>63870000</H1resonanceFrequency_Hz></experimentalConditions>
  <encoding>
-  <encodedSpace><matrixSize><x>8</x><y>4</y><z>1</z></matrixSize>
-   <fieldOfView_mm><x>8</x><y>4</y><z>1</z></fieldOfView_mm></encodedSpace>
-  <reconSpace><matrixSize><x>8</x><y>4</y><z>1</z></matrixSize>
-   <fieldOfView_mm><x>8</x><y>4</y><z>1</z></fieldOfView_mm></reconSpace>
+  <encodedSpace><matrixSize><x>16</x><y>16</y><z>1</z></matrixSize>
+   <fieldOfView_mm><x>16</x><y>16</y><z>1</z></fieldOfView_mm></encodedSpace>
+  <reconSpace><matrixSize><x>16</x><y>16</y><z>1</z></matrixSize>
+   <fieldOfView_mm><x>16</x><y>16</y><z>1</z></fieldOfView_mm></reconSpace>
   <encodingLimits/>
   <trajectory>cartesian</trajectory>
  </encoding>

@@ -29,7 +29,7 @@ def node(monkeypatch):
 
     def choose(target):
         monkeypatch.setenv("PYTHONPATH", str(NODES))
-        monkeypatch.setattr(offline, "check", lambda header, configuration: ())
+        monkeypatch.setattr(offline, "check", lambda *_: ())
         defaults = {**offline.replay.__kwdefaults__, "target": ("replay_nodes", target)}
         monkeypatch.setattr(offline.replay, "__kwdefaults__", defaults)
 
@@ -174,6 +174,16 @@ def test_a_gadgetron_xml_gives_its_properties(tmp_path):
         configuration_element(tmp_path / "none.xml", {})
 
 
+def fitting_model():
+    from smug_recon.gadgets.model import sha256_of
+    from smug_recon.pipeline import load_pipeline
+
+    model = load_pipeline().model_path
+    if not model.is_file():
+        pytest.skip("no model file: train and export one into pipelines/models/")
+    return {"model.sha256": sha256_of(model), "device": "cpu"}
+
+
 def test_nothing_is_started_when_a_check_fails(scan, write_hdf5, tmp_path, monkeypatch):
     def no_node(*_, **__):
         raise AssertionError("a node was started")
@@ -187,6 +197,12 @@ def test_nothing_is_started_when_a_check_fails(scan, write_hdf5, tmp_path, monke
         offline.replay(
             write_hdf5(scan([(8, 2, 0)]), name="b.h5"), tmp_path / "out", overrides={"device": "abacus"}
         )
+    with pytest.raises(DataError, match="readouts of"):
+        mixed = scan([(8, 2, 0)] * 4 + [(8, 3, 0)] * 4)
+        for line in mixed:
+            line.clearAllFlags()
+            line.encoding_space_ref = 0
+        offline.replay(write_hdf5(mixed, name="c.h5"), tmp_path / "out", overrides=fitting_model())
     assert not (tmp_path / "out").exists()
 
 

@@ -8,14 +8,12 @@ import typer
 def command(
     raw: str = typer.Argument(..., help="ISMRMRD HDF5 file or ISMRMRD stream; - is standard input."),
     out: Path = typer.Option(
-        ..., "-o", "--out", help="Folder for images.h5, dicom/, preview/, timing.json, node.log."
+        ..., "-o", "--output", help="Folder for images.h5, dicom/, preview/, timing.json, node.log."
     ),
     pipeline: str = typer.Option(
         None, "-c", "--config", help="Pipeline YAML, Gadgetron XML, or a shipped name."
     ),
-    group: str = typer.Option(
-        None, "-G", "--group", help="Group in the HDF5 file [dataset, else the first]."
-    ),
+    group: str = typer.Option(None, "-G", "--group", help="Group in the HDF5 file; dataset, else the first."),
     device: str = typer.Option(None, help="auto, cpu or cuda."),
     seed: int = typer.Option(None, help="Seed of the smoothing noise."),
     samples: int = typer.Option(None, help="Smoothing copies at each denoiser call."),
@@ -30,11 +28,6 @@ def command(
     """Reconstruct a raw scan offline through the Gadgetron node; exit code 3 if a fallback image was sent."""
     overrides = {"device": device, "seed": seed, "samples": samples, "images.type": image_type}
     chosen = {name: str(value) for name, value in overrides.items() if value is not None}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name.strip():
-            raise typer.BadParameter(f"{setting!r} is not KEY=VALUE", param_hint="--set")
-        chosen[name.strip()] = value.strip()
     if raw != "-" and not Path(raw).exists():
         raise typer.BadParameter(f"no file {raw}", param_hint="RAW")
     if out.exists() and not out.is_dir():
@@ -44,6 +37,7 @@ def command(
     import signal
     import sys
 
+    from smug_recon.pipeline import parse_settings
     from smug_recon.replay import replay
     from smug_recon.replay.progress import Bars
     from smug_recon.replay.timing import timing_table
@@ -55,7 +49,7 @@ def command(
             raw,
             out,
             pipeline,
-            overrides=chosen,
+            overrides={**chosen, **parse_settings(settings)},
             group=group,
             dicom=dicom,
             preview=preview,
