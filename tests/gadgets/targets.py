@@ -9,17 +9,23 @@ from smug_recon.errors import DataError
 from smug_recon.gadgets.connection import session
 from smug_recon.gadgets.protocol import Limits
 
-QUICK = Limits(stall_seconds=0.3, drain_seconds=5.0, drain_idle_seconds=0.3)
+PATIENT = Limits(stall_seconds=20.0, drain_seconds=30.0, drain_idle_seconds=20.0)  # for a busy test machine
+HASTY = Limits(stall_seconds=0.6, drain_seconds=5.0, drain_idle_seconds=0.6)  # where silence is the point
 
 
-def pass_on(connection: Connection, limits: Limits = QUICK) -> None:
+def pass_on(connection: Connection, limits: Limits = PATIENT) -> None:
     """Send every item back."""
     with session(connection, limits) as host:
         for item in host:
             host.send(item)
 
 
-def stumble(connection: Connection, limits: Limits = QUICK) -> None:
+def pass_on_hastily(connection: Connection) -> None:
+    """Send every item back and tolerate little silence."""
+    pass_on(connection, HASTY)
+
+
+def stumble(connection: Connection, limits: Limits = PATIENT) -> None:
     """Fail at the first acquisition, as a stage would."""
     with session(connection, limits) as host:
         for item in host:

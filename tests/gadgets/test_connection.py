@@ -40,7 +40,7 @@ def source_of():
         host.sendall(data)
         host.close()
         sockets.append(far)
-        return GuardedSocket(far, targets.QUICK)
+        return GuardedSocket(far, targets.PATIENT)
 
     yield build
     for far in sockets:
@@ -83,7 +83,7 @@ def test_items_keep_their_types_and_values():
     received = []
 
     def keep(connection):
-        with session(connection, targets.QUICK) as host:
+        with session(connection, targets.PATIENT) as host:
             received.append((host.header.encoding[0].encodedSpace.matrixSize.x, host.config.tag))
             received.extend(host)
 
@@ -139,7 +139,7 @@ def test_text_is_read_and_not_passed_on(caplog):
 @pytest.mark.parametrize("dtype", ["int16", "int64"])
 def test_pixels_that_break_gadgetron_are_refused_before_a_byte_is_sent(dtype):
     def target(connection):
-        with session(connection, targets.QUICK) as host:
+        with session(connection, targets.PATIENT) as host:
             host.send(parent.waveform(1))
             host.send(parent.image(0, dtype))
 
@@ -152,7 +152,7 @@ def test_pixels_that_break_gadgetron_are_refused_before_a_byte_is_sent(dtype):
 @pytest.mark.parametrize("item", ["text", None, np.zeros(3), buckets.AcquisitionBucket([], [], [], [], [])])
 def test_what_a_host_cannot_read_is_refused(item):
     def target(connection):
-        with session(connection, targets.QUICK) as host:
+        with session(connection, targets.PATIENT) as host:
             host.send(item)
 
     answer = parent.Node(target).talk(parent.handshake() + parent.CLOSE)
@@ -171,7 +171,7 @@ def test_a_header_that_contradicts_its_data_is_refused():
 def test_filters_of_the_stock_connection_still_work():
     def target(connection):
         connection.filter(ismrmrd.Acquisition)
-        with session(connection, targets.QUICK) as host:
+        with session(connection, targets.PATIENT) as host:
             assert all(isinstance(item, ismrmrd.Acquisition) for item in host)
 
     wire = [parent.packed(item) for item in (parent.waveform(1), parent.acquisition(), parent.image())]
@@ -189,7 +189,11 @@ def example_image_array(waveforms: bool) -> image_array.ImageArray:
         acquisition_headers[index] = ismrmrd.AcquisitionHeader(scan_counter=index)
     data = random.standard_normal((4, 5, 1, 2, 1, 2, 3)) + 1j  # complex128: cast on sending
     return image_array.ImageArray(
-        data, headers, ["", "größer"], [parent.waveform(1)] if waveforms else None, acquisition_headers
+        data,
+        headers,
+        ["", "größer", "\udcff: no UTF-8"],
+        [parent.waveform(1)] if waveforms else None,
+        acquisition_headers,
     )
 
 
@@ -252,7 +256,7 @@ def test_a_bucket_with_waveforms_can_be_read(source_of):
 
 def test_guard_replaces_the_stock_socket_once():
     def target(connection):
-        with session(connection, targets.QUICK) as outer, session(connection, targets.QUICK) as inner:
+        with session(connection, targets.PATIENT) as outer, session(connection, targets.PATIENT) as inner:
             assert outer.connection.socket is inner.connection.socket is guard(connection).connection.socket
             assert list(inner) == []
 

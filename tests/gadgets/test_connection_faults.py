@@ -16,9 +16,10 @@ import pytest
 import targets
 from gadgetron.external import Connection
 
-from smug_recon.errors import HeaderError, StreamError
+from smug_recon.errors import DataError, HeaderError, StreamError
 from smug_recon.gadgets.connection import session
 from smug_recon.gadgets.listen import GuardedHandshake
+from smug_recon.gadgets.wire import GuardedSocket
 
 TINY = [
     parent.acquisition(0, 1, 2, 1),
@@ -66,7 +67,7 @@ def test_a_stream_cut_at_any_byte_is_an_error_that_the_host_hears(known_header):
 
 def test_a_handshake_cut_at_any_byte_is_an_error(known_header):
     def open_connection(far):
-        return GuardedHandshake(far, targets.QUICK)
+        return GuardedHandshake(far, targets.PATIENT)
 
     opening = parent.handshake()
     for cut in range(len(opening)):
@@ -145,7 +146,7 @@ def test_an_error_of_the_host_ends_the_session_with_its_text():
 
 def test_a_handshake_of_something_else_is_an_error():
     def open_connection(far):
-        return GuardedHandshake(far, targets.QUICK)
+        return GuardedHandshake(far, targets.PATIENT)
 
     for opening, expected in (
         (b"GET / HTTP/1.0\r\n\r\n", "message identifier 17735 in the handshake"),
@@ -161,12 +162,9 @@ def test_a_handshake_of_something_else_is_an_error():
         assert expected is None or expected in answer.error
 
 
-LONG = replace(targets.QUICK, drain_seconds=30.0, drain_idle_seconds=2.0)
-
-
 @pytest.mark.parametrize("lie", [b"", parent.message(777)], ids=["in step", "after an unknown message"])
 def test_an_exception_reaches_a_host_that_reads_only_after_a_long_scan(lie):
-    node = parent.Node(lambda connection: targets.stumble(connection, LONG))
+    node = parent.Node(lambda c: targets.stumble(c, replace(targets.PATIENT, drain_idle_seconds=2.0)))
     line = parent.packed(parent.acquisition(0, 32, 512))
     node.host.settimeout(30)
     node.host.sendall(parent.handshake() + lie)
@@ -184,7 +182,7 @@ def test_any_exception_is_told_with_its_type_and_at_any_length():
     for error in (ValueError("ü" * 3_000_000), KeyboardInterrupt(), SystemExit(3), MemoryError("\ud800")):
 
         def target(connection, error=error):
-            with session(connection, targets.QUICK) as host:
+            with session(connection, targets.PATIENT) as host:
                 next(iter(host))
                 raise error
 
@@ -192,12 +190,12 @@ def test_any_exception_is_told_with_its_type_and_at_any_length():
         answer = node.talk(parent.handshake() + SESSION + parent.CLOSE)
         assert node.error is error
         assert answer.error.startswith(f"smug-recon: {type(error).__name__}: ")
-        assert len(answer.error.encode()) <= targets.QUICK.text_bytes
+        assert len(answer.error.encode()) <= targets.PATIENT.text_bytes
 
 
 def test_an_exception_after_the_last_item_is_no_success():
     def target(connection):
-        with session(connection, targets.QUICK) as host:
+        with session(connection, targets.PATIENT) as host:
             list(host)
             raise RuntimeError("the last slice failed")
 
@@ -207,7 +205,7 @@ def test_an_exception_after_the_last_item_is_no_success():
 
 def test_a_chain_that_stops_reading_is_no_success():
     def target(connection):
-        with session(connection, targets.QUICK) as host:
+        with session(connection, targets.PATIENT) as host:
             next(iter(host))
 
     answer = parent.Node(target).talk(parent.handshake() + SESSION + parent.CLOSE)
@@ -217,7 +215,7 @@ def test_a_chain_that_stops_reading_is_no_success():
 def test_a_guard_without_a_session_never_reports_success():
     from smug_recon.gadgets.connection import guard
 
-    answer = parent.Node(lambda connection: list(guard(connection, targets.QUICK))).talk(
+    answer = parent.Node(lambda connection: list(guard(connection, targets.PATIENT))).talk(
         parent.handshake() + SESSION + parent.CLOSE
     )
     assert "before it was finished" in answer.error and answer.ending == "end of stream"
@@ -232,7 +230,7 @@ def test_a_message_that_fails_while_it_is_built_leaves_no_trace():
     broken = Broken(data=np.zeros((1, 1, 2, 2), np.float32))
 
     def target(connection):
-        with session(connection, targets.QUICK) as host:
+        with session(connection, targets.PATIENT) as host:
             host.send(TINY[2])
             try:
                 host.send(broken)
@@ -245,48 +243,64 @@ def test_a_message_that_fails_while_it_is_built_leaves_no_trace():
 
 
 def test_a_stall_inside_a_message_is_an_error_and_a_pause_between_two_is_not():
-    node = parent.Node(targets.pass_on)
+    node = parent.Node(targets.pass_on_hastily)
     node.host.sendall(parent.handshake() + WIRE[0])
-    time.sleep(3 * targets.QUICK.stall_seconds)  # a pause: the scanner may take its time
+    time.sleep(1.5 * targets.HASTY.stall_seconds)  # a pause: the scanner may take its time
     node.host.sendall(WIRE[1])
     for byte in WIRE[2][:8]:  # slow, yet never silent for the stall time
         node.host.sendall(bytes([byte]))
-        time.sleep(targets.QUICK.stall_seconds / 5)
+        time.sleep(targets.HASTY.stall_seconds / 8)
     start = time.monotonic()
     answer = parent.read_answer(node.host)  # and now silence
     node.finish()
     node.host.close()
-    assert answer.raw == WIRE[:2] and "silence for 0.3 s at byte 8 of image (after" in answer.error.replace(
+    assert answer.raw == WIRE[:2] and "silence for 0.6 s at byte 8 of image (after" in answer.error.replace(
         "the image", "image"
     )
     assert time.monotonic() - start < 5
 
 
 def test_a_stall_inside_a_message_identifier_is_an_error():
-    node = parent.Node(targets.pass_on)
+    node = parent.Node(targets.pass_on_hastily)
     node.host.sendall(parent.handshake() + b"\x04")
     answer = parent.read_answer(node.host)
     node.finish()
     node.host.close()
-    assert "silence for 0.3 s at byte 1 of" in answer.error
+    assert "silence for 0.6 s at byte 1 of" in answer.error
 
 
 def test_a_host_that_stops_reading_ends_the_session():
     large = parent.packed(ismrmrd.Image(data=np.zeros((1, 1, 1024, 1024), np.float32)))
-    node = parent.Node(targets.pass_on)
+    node = parent.Node(targets.pass_on_hastily)
     sender = threading.Thread(target=node.host.sendall, args=(parent.handshake() + large + parent.CLOSE,))
     sender.start()
     start = time.monotonic()
     node.finish()
     sender.join()
-    assert time.monotonic() - start < 5 and "took no byte for 0.3 s" in str(node.error)
+    assert time.monotonic() - start < 5 and "took no byte for 0.6 s" in str(node.error)
     answer = parent.read_answer(node.host)
     node.host.close()
     assert answer.ending == "cut" and answer.error is None  # a broken image must not be followed by anything
 
 
+def test_nothing_follows_a_message_that_broke_off():
+    host, far = socket.socketpair()
+    with host, far:
+        wire = GuardedSocket(far, targets.HASTY)
+        wire.write(bytes(4 << 20))
+        with pytest.raises(StreamError, match="took no byte"):
+            wire.flush()
+        host.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            while host.recv(1 << 20):
+                pass
+        wire.fail("this would be read as pixels")
+        with pytest.raises(TimeoutError):
+            host.recv(1)
+
+
 def test_a_host_that_never_stops_sending_cannot_hold_a_failed_node():
-    node = parent.Node(lambda c: targets.stumble(c, replace(targets.QUICK, drain_seconds=1.0)))
+    node = parent.Node(lambda c: targets.stumble(c, replace(targets.HASTY, drain_seconds=1.0)))
     line, stop = parent.packed(parent.acquisition()), threading.Event()
 
     def flood():
@@ -303,11 +317,11 @@ def test_a_host_that_never_stops_sending_cannot_hold_a_failed_node():
     stop.set()
     sender.join(10)
     node.host.close()
-    assert isinstance(node.error, Exception) and not sender.is_alive()
+    assert isinstance(node.error, DataError) and not sender.is_alive()
 
 
 def test_a_host_that_falls_silent_cannot_hold_a_failed_node():
-    node = parent.Node(targets.stumble)
+    node = parent.Node(lambda connection: targets.stumble(connection, targets.HASTY))
     node.host.sendall(parent.handshake() + WIRE[0])
     answer = parent.read_answer(node.host)
     node.finish(10)
@@ -319,7 +333,7 @@ def test_bytes_after_the_close_message_do_not_lose_our_images():
     image = parent.packed(ismrmrd.Image(data=np.zeros((1, 1, 100, 100), np.float32)))
 
     def target(connection):
-        with session(connection, targets.QUICK) as host:
+        with session(connection, targets.PATIENT) as host:
             items = list(host)
             time.sleep(0.2)  # the surplus bytes are in the socket by now
             for item in items:
