@@ -99,12 +99,10 @@ def nearest_to_centre(lines: Lines, centre_row: int) -> Readout:
 
 
 def partial_fourier(mask_y: Tensor, plan: Plan) -> str | None:
-    """Say it when one side of k-space was left out by more than an eighth of the lines; it stays
-    zero-filled."""
+    """Say it when one side of k-space was left out by far more lines than the sampling skips; it stays 0."""
     rows = torch.nonzero(mask_y).flatten()
-    centre = plan.lines_y // 2
-    below, above = centre - int(rows[0]), int(rows[-1]) + 1 - centre
-    missing = abs(below - above)
-    if missing <= plan.lines_y // 8 + 2 * plan.acceleration_y:
+    missing = abs(int(rows[0]) + int(rows[-1]) + 1 - 2 * (plan.lines_y // 2))
+    widest_gap = int(rows.diff().max()) if len(rows) > 1 else plan.lines_y
+    if missing <= max(plan.lines_y // 16, 3 * widest_gap):
         return None
     return f"partial Fourier: {missing} lines of one side were not acquired and are zero-filled"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import ismrmrd
@@ -83,6 +84,7 @@ def _direction(vector: Sequence[float]) -> list[str]:
     return [f"{float(part):.18f}" for part in vector]
 
 
+@cache
 def _version() -> str:
     try:
         return version("smug-recon")

@@ -30,6 +30,8 @@ def coil_maps(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]
 
     A repetition without calibration lines of its own (some scanners acquire them once) takes the maps of the
     repetition before it at the same slice position.
+
+    Maps from low-resolution images count as a fallback.
     """
     latest: dict[int, Tensor] = {}
     repeats = plan.repetitions > 1
@@ -47,6 +49,7 @@ def coil_maps(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]
                 item.notes.append(
                     "coil maps from low-resolution images: too few calibration lines for ESPIRiT"
                 )
+                report.fallbacks += 1
                 report.warn("too few calibration lines for ESPIRiT: coil maps from low-resolution images")
             if repeats and block_cyx is not None:
                 latest[item.key.slice] = item.maps_cyx

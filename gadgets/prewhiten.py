@@ -51,8 +51,8 @@ class NoiseScan:
             else:
                 self._readouts.append(item)
 
-    def whitening(self, coils: int) -> tuple[Tensor, float] | None:
-        """Return ``(whitening_cc, noise dwell time in us)``, or None where there was no usable noise scan.
+    def whitening(self, coils: int) -> Tensor | None:
+        """Return ``whitening_cc`` of the noise scan, or None where there was no usable one.
 
         Raises:
             DataError: the noise scan has another number of coils, or several dwell times.
@@ -68,7 +68,16 @@ class NoiseScan:
                 "the same coils in both",
                 "use the noise scan of this measurement, or set prewhitening: false in the pipeline",
             )
-        return self._whitening_cc, self._dwell_us
+        return self._whitening_cc
+
+    def scale(self, dwell_us: float, bandwidth: float) -> float:
+        """Return the factor between the noise scan and lines of ``dwell_us``; 1 where a dwell time is unknown."""
+        if not (dwell_us > 0 and self._dwell_us > 0):
+            self.report.warn(
+                "sample_time_us is not filled in: noise scan and lines are taken as equally noisy"
+            )
+            return 1.0
+        return noise_scale(self._dwell_us, dwell_us, bandwidth)
 
     def _settle(self) -> None:
         if not self._readouts:
@@ -102,14 +111,13 @@ def prewhiten(items: Iterable[Any], noise: NoiseScan, plan: Plan) -> Iterator[An
     are."""
     for item in items:
         if isinstance(item, Slice) and plan.pipeline.prewhitening:
-            found = noise.whitening(item.kspace_cyx.shape[0])
-            if found is not None:
-                whitening_cc, noise_dwell_us = found
+            whitening_cc = noise.whitening(item.kspace_cyx.shape[0])
+            if whitening_cc is not None:
                 bandwidth = plan.receiver_noise_bandwidth
-                scale = noise_scale(noise_dwell_us, item.dwell_us, bandwidth)
+                scale = noise.scale(item.dwell_us, bandwidth)
                 item.kspace_cyx = whiten(item.kspace_cyx, whitening_cc * scale)
                 if item.calibration_cyx is not None:
-                    scale = noise_scale(noise_dwell_us, item.calibration_dwell_us, bandwidth)
+                    scale = noise.scale(item.calibration_dwell_us, bandwidth)
                     item.calibration_cyx = whiten(item.calibration_cyx, whitening_cc * scale)
                 item.whitened = True
         yield item

@@ -42,9 +42,12 @@ class Report:
         return before
 
     def timed(self, stage: str, items: Iterable[Any]) -> Iterator[Any]:
-        """Yield the items of a stage, booking the time it needs (without the stages before it) under its
+        """Return the items of a stage, booking the time it needs (without the stages before it) under its
         name."""
-        iterator = iter(items)
+        self.seconds.setdefault(stage, 0.0)  # at once: the report lists the stages as they were composed
+        return self._pulled(stage, iter(items))
+
+    def _pulled(self, stage: str, iterator: Iterator[Any]) -> Iterator[Any]:
         while True:
             before = self.switch(stage)
             try:

@@ -44,9 +44,12 @@ def reconstructions(item: Slice, plan: Plan, model: Model, report: Report) -> It
     mask_by = item.mask_y[None].to(model.device)
     conventional: Tensor | None = None
     with torch.inference_mode():
-        image_byx, _ = model.forward(
-            kspace_bcyx, maps_bcyx, mask_by, plan.pipeline.seed, plan.pipeline.samples
-        )
+        if bool(kspace_bcyx.any()) and bool(maps_bcyx.any()):
+            seed, samples = plan.pipeline.seed, plan.pipeline.samples
+            image_byx, _ = model.forward(kspace_bcyx, maps_bcyx, mask_by, seed, samples)
+        else:  # a network may see something in nothing
+            image_byx = torch.zeros_like(kspace_bcyx[:, 0])
+            item.notes.append("no signal")
         smug = _of(item, SMUG, image_byx)
         if not finite(smug.image_yx):
             conventional = cg_sense(kspace_bcyx, maps_bcyx, mask_by)

@@ -81,6 +81,7 @@ def test_too_few_lines_give_low_resolution_maps_and_it_is_said() -> None:
     )
     assert any("low-resolution" in note for note in found.notes)
     assert any("low-resolution" in text for text in report.warnings)
+    assert report.fallbacks == 1
     assert alignment_to_truth(found) > 0.9
 
 

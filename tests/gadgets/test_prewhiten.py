@@ -102,6 +102,15 @@ def test_too_short_a_noise_scan_is_not_used_and_it_is_said() -> None:
     assert any("too few" in text for text in report.warnings)
 
 
+def test_an_unknown_dwell_time_is_taken_as_equal_and_said() -> None:
+    scan, report = noise_only_scan(NOISE_DWELL_US / BANDWIDTH), Report()  # equally noisy
+    for readout in scan.readouts:
+        readout.sample_time_us = 0.0
+    (found,) = whitened(scan.readouts, report)
+    assert float(found.kspace_cyx.abs().square().mean()) == pytest.approx(1.0, abs=0.05)
+    assert any("sample_time_us" in text for text in report.warnings)
+
+
 def test_a_noise_scan_of_other_coils_is_an_error() -> None:
     scan = SmallScan()
     scan.add(scan.noise(500, COILS + 1), 1 << (ismrmrd.ACQ_IS_NOISE_MEASUREMENT - 1))

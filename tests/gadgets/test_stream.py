@@ -12,10 +12,11 @@ import h5py
 import ismrmrd
 import numpy as np
 import pytest
-from parent import CLOSE, Process, handshake, packed, read_answer, waveform
+from parent import CLOSE, Node, Process, handshake, packed, read_answer, waveform
 from small_scan import LINES_Y, READOUT_X, SAMPLES_X, SmallScan, coil_images, header, header_xml
 
-from smug_recon.errors import HeaderError
+from smug_recon.errors import DataError, HeaderError
+from smug_recon.gadgets import reconstruct
 from smug_recon.gadgets.stream import run
 from smug_recon.pipeline import load_pipeline
 
@@ -149,11 +150,10 @@ def test_behind_gadgetrons_execute_the_same_images_arrive() -> None:
 def test_an_error_of_the_chain_reaches_the_host_as_text() -> None:
     readouts = scan_of(1).readouts
     readouts[-3].data[0, 0] = np.nan
-    node = Process("reconstruct", "smug_recon.gadgets", OMP_NUM_THREADS="1")
-    node.host.sendall(handshake(b"<configuration/>", header_xml().encode()))
-    node.host.sendall(b"".join(packed(item) for item in readouts) + CLOSE)
-    answer = read_answer(node.host, 120)
-    assert node.exit_code() != 0
+    node = Node(reconstruct)
+    data = b"".join(packed(item) for item in readouts)
+    answer = node.talk(handshake(b"<configuration/>", header_xml().encode()) + data + CLOSE)
+    assert isinstance(node.error, DataError)
     assert answer.error is not None
     assert "NaN" in answer.error
     assert "slice 0" in answer.error

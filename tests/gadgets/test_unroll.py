@@ -74,6 +74,15 @@ def test_cg_sense_leaves_beside_it_on_request(conventional_model: Any, broken: b
         assert torch.equal(smug.image_yx, conventional.image_yx)
 
 
+def test_a_slice_without_signal_gives_an_empty_image(conventional_model: Any) -> None:
+    item, _ = full_slice()
+    item.kspace_cyx = torch.zeros_like(item.kspace_cyx)
+    (found,) = unroll([item], build_plan(header(), load_pipeline()), conventional_model, Report())
+    assert not bool(found.image_yx.any())
+    assert "no signal" in found.notes
+    assert not found.fallback
+
+
 def test_foreign_items_pass(conventional_model: Any) -> None:
     plan = build_plan(header(), load_pipeline())
     assert list(unroll(["foreign"], plan, conventional_model, Report())) == ["foreign"]
