@@ -101,7 +101,7 @@ def test_a_node_that_breaks_off_or_lies_is_one_clear_error(host, scan, target, m
     started = time.monotonic()
     with pytest.raises(StreamError, match=message):
         host(target, scan([(1024, 8, 0)] * 100))
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize("target", ["silent", "deaf"])
@@ -109,18 +109,18 @@ def test_a_node_that_stalls_is_given_up(host, scan, target):
     started = time.monotonic()
     with pytest.raises(StreamError, match="silence after"):
         host(target, scan([(4096, 16, 0)] * 40), patience_s=1.5)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
 
 
 def test_a_slow_source_is_not_the_nodes_silence(host, scan):
     acquisition = scan([(8, 2, 0)])[0]
 
     def slowly():
-        for _ in range(2):
-            time.sleep(1.0)
+        for pause_s in (0.0, 3.0):
+            time.sleep(pause_s)
             yield Block((1008).to_bytes(2, "little") + acquisition.to_bytes(), 1)
 
-    sent, received = host("sums", patience_s=0.8, blocks=slowly())
+    sent, received = host("sums", patience_s=2.5, blocks=slowly())
     assert sent == 2 and len(received) == 2
 
 
@@ -134,15 +134,15 @@ def test_a_source_that_fails_is_the_error_that_is_told(host):
 
 
 @pytest.mark.parametrize(
-    ("code", "message"),
+    ("code", "message", "connect_s"),
     [
-        ("import sys; sys.exit(7)", "exit code 7 before it connected"),
-        ("import time; time.sleep(60)", "no call"),
+        ("import sys; sys.exit(7)", "exit code 7 before it connected", 60.0),
+        ("import time; time.sleep(60)", "no call", 1.0),
     ],
 )
-def test_a_node_that_never_connects_is_given_up(tmp_path, code, message):
+def test_a_node_that_never_connects_is_given_up(code, message, connect_s, tmp_path):
     with pytest.raises(StreamError, match=message):
-        Node(tmp_path / "node.log", command=(sys.executable, "-c", code), connect_s=2.0)
+        Node(tmp_path / "node.log", command=(sys.executable, "-c", code), connect_s=connect_s)
 
 
 def test_interrupting_the_host_stops_the_node(tmp_path, scan, write_stream):

@@ -8,7 +8,7 @@ import typer
 def command(
     raw: str = typer.Argument(..., help="ISMRMRD HDF5 file or ISMRMRD stream; - is standard input."),
     out: Path = typer.Option(
-        ..., "-o", "--output", help="Folder for images.h5, dicom/, preview/, timing.json, node.log."
+        ..., "-o", "--output", "--out", help="Folder for images.h5, dicom/, preview/, timing.json, node.log."
     ),
     pipeline: str = typer.Option(
         None, "-c", "--config", help="Pipeline YAML, Gadgetron XML, or a shipped name."
