@@ -16,7 +16,11 @@ class _Part(BaseModel):
 
 
 class ScanConfig(_Part):
-    """Distributions of the simulated scans; pairs are ranges, drawn uniformly (noise: log-uniformly)."""
+    """Distributions of the simulated scans; pairs are ranges, drawn uniformly (noise: log-uniformly).
+
+    ``noisy_target``: the target is what the fully sampled scan shows, noise included, as where measured scans are the targets
+    (fastMRI); otherwise the noise-free object.
+    """
 
     lines_y: tuple[int, ...] = (176, 192, 208, 224, 256, 320)
     slab_x: int = 96
@@ -27,10 +31,11 @@ class ScanConfig(_Part):
     calibration: tuple[int, int] = (16, 32)
     random_fraction: float = 0.8
     decay: tuple[float, float] = (2.0, 4.0)
-    noise: tuple[float, float] = (0.0015, 0.05)
+    noise: tuple[float, float] = (0.0015, 0.04)
+    noisy_target: bool = True
     estimated_maps: float = 0.7
     calibration_width: int = 24
-    crops: tuple[float, ...] = (0.0, 0.9)
+    crops: tuple[float, ...] = (0.0, 0.0, 0.95)
     contrast_weights: dict[str, float] = {}
 
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from smug_recon.calibration import espirit_maps
 from smug_recon.network.conditioning import intensity_scale, log_level, noise_level
-from smug_recon.physics import fft_centred, sense_adjoint
+from smug_recon.physics import fft_centred, ifft_centred, sense_adjoint
 from smug_recon.simulation.coils import head_array, unit_norm
 from smug_recon.simulation.masks import sampling_mask
 from smug_recon.simulation.phase import smooth_phase
@@ -127,7 +128,10 @@ def draw_scan(volumes: list[Volume], config: ScanConfig, seed: int, index: int, 
         torch.from_numpy(noise[0]), torch.from_numpy(noise[1])
     )
     if rng.random() < config.estimated_maps:
-        maps_cyx, target_yx = _estimate(hybrid_cyx, mask, maps_cyx, target_yx, config, rng)
+        true_cyx, maps_cyx = maps_cyx, _estimate(hybrid_cyx, mask, config, rng)
+        target_yx = (maps_cyx.conj() * true_cyx).sum(0) * target_yx
+    if config.noisy_target:
+        target_yx = (maps_cyx.conj() * ifft_centred(hybrid_cyx, [-2])).sum(0)
 
     kspace_cyx = hybrid_cyx * mask_y[:, None]
     adjoint_byx = sense_adjoint(kspace_cyx[None], maps_cyx[None], mask_y[None])
@@ -141,14 +145,9 @@ def draw_scan(volumes: list[Volume], config: ScanConfig, seed: int, index: int, 
 
 
 def _estimate(
-    hybrid_cyx: Tensor,
-    mask: NDArray[np.bool_],
-    maps_cyx: Tensor,
-    target_yx: Tensor,
-    config: ScanConfig,
-    rng: np.random.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Replace true maps by ESPIRiT's from the noisy calibration lines; the target is what these maps combine to."""
+    hybrid_cyx: Tensor, mask: NDArray[np.bool_], config: ScanConfig, rng: np.random.Generator
+) -> Tensor:
+    """Return ESPIRiT's maps from the noisy calibration lines of a scan."""
     centre = mask.shape[0] // 2
     half = 0
     while (
@@ -163,7 +162,5 @@ def _estimate(
     middle = block.shape[-1] // 2
     block = block[..., middle - config.calibration_width // 2 : middle + config.calibration_width // 2]
     crop = float(rng.choice(config.crops))
-    from smug_recon.calibration import espirit_maps
-
-    estimated_cyx, _ = espirit_maps(block.contiguous(), (maps_cyx.shape[1], maps_cyx.shape[2]), crop=crop)
-    return estimated_cyx, (estimated_cyx.conj() * maps_cyx).sum(0) * target_yx
+    maps_cyx, _ = espirit_maps(block.contiguous(), (hybrid_cyx.shape[1], hybrid_cyx.shape[2]), crop=crop)
+    return maps_cyx
