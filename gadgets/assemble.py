@@ -6,7 +6,14 @@ import torch
 from torch import Tensor
 
 from smug_recon.errors import DataError
-from smug_recon.gadgets.items import CALIBRATION, CALIBRATION_AND_IMAGING, Readout, Slice, SliceKey
+from smug_recon.gadgets.items import (
+    CALIBRATION,
+    CALIBRATION_AND_IMAGING,
+    Readout,
+    Slice,
+    SliceKey,
+    only_calibration,
+)
 from smug_recon.gadgets.plan import Plan
 
 #: readouts of one slice by row of the grid; several for averages and segments
@@ -20,6 +27,8 @@ def assemble(key: SliceKey, imaging: Lines, calibration: Lines | None, plan: Pla
         DataError: samples that are not finite, dwell times that change inside the slice, calibration lines of
         other coils.
     """
+    imaging, apart = without_reference_scan(imaging)
+    calibration = calibration or apart
     kspace_cyx, mask_y, dwell_us = stack(key, imaging, plan.lines_y)
     flagged_y = torch.zeros(plan.lines_y, dtype=torch.bool)
     for row, readouts in imaging.items():
@@ -41,6 +50,26 @@ def assemble(key: SliceKey, imaging: Lines, calibration: Lines | None, plan: Pla
     if note:
         found.notes.append(note)
     return found
+
+
+def without_reference_scan(lines: Lines) -> tuple[Lines, Lines | None]:
+    """Part imaging lines from calibration lines that belong to a scan of their own, whatever the header says.
+
+    They do if they repeat lines that were also acquired for the image, or have another dwell time: averaging
+    them with imaging lines would mix two contrasts. Otherwise all lines make the image, and None is returned.
+    """
+    imaging: Lines = {}
+    calibration: Lines = {}
+    for row, readouts in lines.items():
+        for readout in readouts:
+            part = calibration if only_calibration(readout.head) else imaging
+            part.setdefault(row, []).append(readout)
+    if not imaging or not calibration:
+        return lines, None
+    dwells = [{r.dwell_us for readouts in part.values() for r in readouts} for part in (imaging, calibration)]
+    if imaging.keys() & calibration.keys() or dwells[0] != dwells[1]:
+        return imaging, calibration
+    return lines, None
 
 
 def stack(key: SliceKey, lines: Lines, lines_y: int) -> tuple[Tensor, Tensor, float]:

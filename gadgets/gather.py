@@ -23,13 +23,12 @@ from smug_recon.errors import DataError
 from smug_recon.gadgets.assemble import Lines, assemble
 from smug_recon.gadgets.completion import Arrival
 from smug_recon.gadgets.items import (
-    CALIBRATION,
-    CALIBRATION_AND_IMAGING,
     LAST_IN_MEASUREMENT,
     LAST_IN_REPETITION,
     LAST_IN_SLICE,
     Readout,
     SliceKey,
+    only_calibration,
 )
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.timing import Report
@@ -103,8 +102,8 @@ class Gatherer:
         """Put one line where it belongs."""
         head, key = readout.head, SliceKey.of(readout.head)
         row = self._row(readout, key)
-        only_calibration = bool(head.flags & CALIBRATION) and not head.flags & CALIBRATION_AND_IMAGING
-        if only_calibration and self.plan.calibration != "embedded":
+        for_maps = only_calibration(head)
+        if for_maps and self.plan.calibration != "embedded":
             if key in self.released and not self._changing:
                 self.report.warn(
                     f"calibration lines after their slice was reconstructed ({key}) are not used"
@@ -119,8 +118,10 @@ class Gatherer:
                 "correct the flags and scan counters in the converter, or leave the LAST flags out",
             )
         samples = (readout.data_cx.shape[0], int(head.number_of_samples))
-        self._shape = self._shape or samples
-        if samples != self._shape:
+        if not for_maps:
+            self._shape = self._shape or samples
+        if not for_maps and samples != self._shape:
+            assert self._shape is not None
             raise DataError(
                 f"a readout of {samples[0]} coils and {samples[1]} samples in {key}",
                 f"{self._shape[0]} coils and {self._shape[1]} samples as in the readouts before it",
@@ -196,6 +197,8 @@ class Gatherer:
             None,
             idx.segment,
         )
+        if only_calibration(head):  # the end of a reference scan is not the end of the slice
+            return
         if flags & LAST_IN_SLICE and final:
             group.closed_at = counter
         if flags & LAST_IN_MEASUREMENT or (flags & LAST_IN_REPETITION and final):

@@ -54,6 +54,11 @@ def not_imaging(acquisition: ismrmrd.Acquisition) -> str | None:
     return None
 
 
+def only_calibration(head: ismrmrd.AcquisitionHeader) -> bool:
+    """Whether a readout is flagged for calibration and not for the image as well."""
+    return bool(head.flags & CALIBRATION) and not head.flags & CALIBRATION_AND_IMAGING
+
+
 class SliceKey(NamedTuple):
     """What tells one image from another; averages and segments belong to the same image."""
 

@@ -163,9 +163,34 @@ def test_separate_calibration_lines_serve_the_maps_only() -> None:
     assert int(found.mask_y.sum()) == len(outer)
     assert found.calibration_mask_y is not None
     assert torch.nonzero(found.calibration_mask_y).flatten().tolist() == centre
+
+
+def test_embedded_calibration_lines_serve_maps_and_image() -> None:
+    scan = SmallScan()
+    between = list(range(LINES_Y // 2 - 7, LINES_Y // 2 + 8, 2))
+    scan.add_slice(lines=between, last=False, centre_flag=ismrmrd.ACQ_IS_PARALLEL_CALIBRATION)
+    outer = list(range(0, LINES_Y, 2))
+    scan.add_slice(lines=outer)
     (found,) = gathered(scan.readouts, calibration="embedded")
-    assert int(found.mask_y.sum()) == len({*outer, *centre})
+    assert torch.nonzero(found.mask_y).flatten().tolist() == sorted([*outer, *between])
     assert found.calibration_cyx is None
+    assert int(found.flagged_y.sum()) == 16
+
+
+def test_a_reference_scan_that_the_header_calls_embedded_is_not_mixed_into_the_image() -> None:
+    scan = SmallScan()
+    centre = list(range(LINES_Y // 2 - 8, LINES_Y // 2 + 8))
+    scan.add_slice(lines=centre, centre_flag=ismrmrd.ACQ_IS_PARALLEL_CALIBRATION)  # ends with LAST_IN_SLICE
+    for readout in scan.readouts:
+        readout.data[:] *= 3
+    outer = list(range(0, LINES_Y, 2))
+    scan.add_slice(lines=outer, centre_flag=ismrmrd.ACQ_USER1)
+    (found,) = gathered(scan.readouts, calibration="embedded")
+    assert torch.nonzero(found.mask_y).flatten().tolist() == outer
+    assert torch.nonzero(found.calibration_mask_y).flatten().tolist() == centre
+    row = LINES_Y // 2
+    ratio = found.calibration_cyx[:, row].norm() / found.kspace_cyx[:, row].norm()
+    assert float(ratio) == pytest.approx(3, rel=0.01)
 
 
 def test_separate_calibration_lines_are_waited_for() -> None:
