@@ -11,7 +11,7 @@ from smug_recon.simulation.cortex import Folds
 from smug_recon.simulation.fields import RandomField
 from smug_recon.simulation.shapes import ellipsoid, smooth_max, smooth_min, smooth_step, tube
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 # x or |x|, anterior, superior, radius in mm
 STRAIGHT_SINUS = ((0, -44, 3, 1.4), (0, -58, 2, 1.5), (0, -82, 2, 2.0))
@@ -96,8 +96,8 @@ class Brain:
         canvas.paint("grey matter", small, 0.8)
         height = s + 34 + 0.25 * (a + 55) + 2.5 * self.folia_bend.value(place.points_n3)
         turn = np.hypot(height, 0.45 * (a + 34)) + 0.06 * m
-        folia = np.abs(np.mod(turn, 3.6) - 1.8)
-        canvas.paint("csf", np.maximum(small + 0.3, np.maximum(1.25 - folia, -(small + 11))), 0.6, 0.75)
+        folia = np.abs(np.mod(turn, 3.2) - 1.6)
+        canvas.paint("csf", np.maximum(small + 0.3, np.maximum(1.05 - folia, -(small + 11))), 0.6, 0.5)
         blades = folia - 0.45 - 0.07 * np.maximum(-small - 2, 0)
         canvas.paint("white matter", np.maximum(small + 2.2, blades), 0.8, 0.9)
         canvas.paint("white matter", smooth_max(small + 9, np.abs(m - 12) - 14, 3), 2.5)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from smug_recon.simulation.tissue import INDEX, TISSUES
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from smug_recon.simulation import deep
 from smug_recon.simulation.canvas import Canvas, Place
 from smug_recon.simulation.shapes import ellipsoid, smooth_max, smooth_min, smooth_step, tube
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 BRAIN_CENTRE, BRAIN_RADII = (0.0, -16.0, 4.0), (65.0, 84.0, 70.0)
 DURA_MM = 0.8
 
@@ -20,7 +20,7 @@ def hulls(x: Array, a: Array, s: Array) -> tuple[Array, Array]:
     slim = x * (1 + 0.09 * along + 0.05 * along**2)
     dome = ellipsoid(slim, a, s, BRAIN_CENTRE, BRAIN_RADII, 2.25)
     frontal, temporal = smooth_step(a, 14, 34), smooth_step(np.abs(x), 12, 24)
-    floor = -12.0 - 22.0 * temporal * (1 - frontal) - 5.0 * frontal
+    floor = -12.0 - 22.0 * temporal * (1 - frontal) + frontal * (0.25 * (a - 40) - 4.0)
     cerebrum = smooth_max(dome, floor - s, 8.0)
     small = deep.cerebellum(x, np.abs(x), a, s) - 3.0
     stem = deep.brainstem(x, a, s) - 4.0

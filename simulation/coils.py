@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 
 def dipole_sensitivity(
-    position_3: NDArray[np.float64], normal_3: NDArray[np.float64], radius: float, points_3n: NDArray[np.float64]
+    position_3: NDArray[np.float64],
+    normal_3: NDArray[np.float64],
+    radius: float,
+    points_3n: NDArray[np.float64],
 ) -> NDArray[np.complex64]:
     """Return the receive sensitivity ``B_x - i B_y`` of a small loop at ``position_3`` with the given normal.
 
@@ -25,7 +28,11 @@ def dipole_sensitivity(
 
 
 def head_array(
-    points_3n: NDArray[np.float64], coils: int, rng: np.random.Generator, distance: float = 0.65, radius: float = 0.25
+    points_3n: NDArray[np.float64],
+    coils: int,
+    rng: np.random.Generator,
+    distance: float = 0.65,
+    radius: float = 0.25,
 ) -> NDArray[np.complex64]:
     """Return the sensitivities ``(coils, ...)`` of an array of loops around the z axis, facing it.
 
@@ -46,7 +53,9 @@ def head_array(
         normal_3 = -position_3 / np.linalg.norm(position_3) + rng.normal(0, 0.1, 3)
         normal_3 /= np.linalg.norm(normal_3)
         gain = (1 + rng.normal(0, 0.1)) * np.exp(1j * rng.uniform(0, 2 * math.pi))
-        maps.append(gain * dipole_sensitivity(position_3, normal_3, radius * (1 + rng.normal(0, 0.1)), points_3n))
+        maps.append(
+            gain * dipole_sensitivity(position_3, normal_3, radius * (1 + rng.normal(0, 0.1)), points_3n)
+        )
     return np.stack(maps).astype(np.complex64)
 
 

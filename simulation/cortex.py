@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from smug_recon.simulation.fields import RandomField
 from smug_recon.simulation.shapes import smooth_min
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 SKELETON_MM = (
     27.0,
     -52.0,

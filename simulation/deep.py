@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from smug_recon.simulation.shapes import ellipsoid, smooth_max, smooth_min, tube
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 LATERAL_VENTRICLE = (
     (13, 29, 2, 1.2),

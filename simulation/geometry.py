@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 # read and phase direction, smallest field of view that holds the head (read, phase), centre of the stack
 _STACKS = {
-    "axial": ((1, 0, 0), (0, 1, 0), (186.0, 232.0), (0.0, 16.0, 23.0)),
+    "axial": ((1, 0, 0), (0, 1, 0), (186.0, 232.0), (0.0, 16.0, 25.0)),
     "coronal": ((1, 0, 0), (0, 0, -1), (206.0, 232.0), (0.0, 12.0, -4.0)),
     "sagittal": ((0, 1, 0), (0, 0, -1), (246.0, 232.0), (0.0, 10.0, -4.0)),
 }
@@ -29,7 +29,7 @@ class Stack:
     pixel_mm: float
 
     def points_mm(
-        self, number: int, shape_yx: tuple[int, int], step: float, offset_mm: float
+        self, number: int, shape_yx: tuple[int, int], step: float, offset_mm: NDArray[np.float64] | float
     ) -> NDArray[np.float32]:
         """Return the patient coordinates (y x, 3) of a centred grid of ``step`` pixels, ``offset_mm`` off the
         slice plane.
@@ -38,7 +38,7 @@ class Stack:
         x = (np.arange(shape_yx[1]) - shape_yx[1] // 2) * step * self.pixel_mm
         points = (
             self.positions_mm[number]
-            + offset_mm * self.slice_dir
+            + np.asarray(offset_mm)[..., None] * self.slice_dir
             + y[:, None, None] * self.phase_dir
             + x[None, :, None] * self.read_dir
         )

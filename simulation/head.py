@@ -18,7 +18,7 @@ from smug_recon.simulation.fields import RandomField
 from smug_recon.simulation.shapes import smooth_step
 from smug_recon.simulation.tissue import TISSUES, Contrast
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 
 class Head:
@@ -38,7 +38,7 @@ class Head:
     def _place(self, points_n3: Array) -> Place:
         """Bend and scale space so that the schematic anatomy becomes an individual one."""
         bent_n3 = points_n3 / self.size_3
-        bent_n3 = bent_n3 + 1.5 * np.stack([field.value(points_n3) for field in self.bend], -1)
+        bent_n3 = bent_n3 + 1.1 * np.stack([field.value(points_n3) for field in self.bend], -1)
         x, a, s = (np.ascontiguousarray(bent_n3[:, axis], np.float32) for axis in range(3))
         return Place(points_n3, x, a, s, tuple(field.value(points_n3) for field in self.layers))
 

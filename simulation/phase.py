@@ -18,9 +18,15 @@ def smooth_field(shape_yx: tuple[int, int], rng: np.random.Generator, order: int
     return (field / max(float(field.std()), 1e-9)).astype(np.float32)
 
 
-def smooth_phase(shape_yx: tuple[int, int], rng: np.random.Generator, spread_rad: float = 0.8) -> NDArray[np.float32]:
+def smooth_phase(
+    shape_yx: tuple[int, int], rng: np.random.Generator, spread_rad: float = 0.8
+) -> NDArray[np.float32]:
     """Return a phase map in radians: constant offset, linear ramp, and a smooth field of the given standard deviation."""
     y = np.linspace(-1, 1, shape_yx[0])[:, None]
     x = np.linspace(-1, 1, shape_yx[1])[None]
-    offset, slope_y, slope_x = rng.uniform(-math.pi, math.pi), rng.normal(0, spread_rad), rng.normal(0, spread_rad)
+    offset, slope_y, slope_x = (
+        rng.uniform(-math.pi, math.pi),
+        rng.normal(0, spread_rad),
+        rng.normal(0, spread_rad),
+    )
     return (offset + slope_y * y + slope_x * x + spread_rad * smooth_field(shape_yx, rng)).astype(np.float32)

@@ -11,7 +11,7 @@ from smug_recon.simulation.phase import smooth_phase
 from smug_recon.simulation.tissue import Contrast
 
 FINE = 2  # points per pixel and direction
-LAYERS = 3  # through the slice
+LAYERS = 2  # through the slice; the points within a pixel lie at different depths of their layer
 FAT_SHIFT_HZ = 3.4e-6 * 123.2e6
 
 
@@ -48,8 +48,9 @@ def render_slice(
     """
     fine_yx = (FINE * shape_yx[0], FINE * shape_yx[1])
     water, fat, inside = (np.zeros(fine_yx[0] * fine_yx[1], np.float32) for _ in range(3))
+    depth = np.tile((np.arange(FINE**2).reshape(FINE, FINE) + 0.5) / FINE**2, shape_yx)
     for layer in range(LAYERS):
-        offset_mm = ((layer + 0.5) / LAYERS - 0.5) * thickness_mm
+        offset_mm = ((layer + depth) / LAYERS - 0.5) * thickness_mm
         points_mm = stack.points_mm(number, fine_yx, 1 / FINE, offset_mm) * np.array([1, -1, 1], np.float32)
         near = head.near(points_mm)
         some_water, some_fat, some_inside = head.signal(points_mm[near], contrast, stack.pixel_mm / FINE)

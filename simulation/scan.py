@@ -28,7 +28,7 @@ from smug_recon.simulation.truth import Truth
 DWELL_US = 5.0  # of a readout with twofold oversampling
 NOISE_DWELL_US = 6.5
 NOISE_READOUTS, NOISE_SAMPLES = 32, 512
-ARRAY_UNIT_MM = 240.0  # the unit in which the array is placed around the head
+ARRAY_UNIT_MM = 280.0  # the unit in which the array is placed around the head
 TICK_MS = 2.5
 START_TICKS = 14_400_000  # 10 o'clock
 
