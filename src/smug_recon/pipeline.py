@@ -37,7 +37,7 @@ class CoilMaps(_Part):
 
     kernel: int = Field(6, ge=3, le=12)
     threshold: float = Field(0.02, gt=0, lt=1)
-    crop: float = Field(0.95, ge=0, le=1)
+    crop: float = Field(0.0, ge=0, le=1)
     calibration_width: int = Field(24, ge=8, le=128)
 
 
