@@ -40,7 +40,7 @@ def coil_maps(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]
             block_cyx = centre_block(item, plan)
             before = latest.get(item.key.slice)
             if block_cyx is not None:
-                item.maps_cyx = maps_from_block(block_cyx, item.kspace_cyx.shape, plan)
+                item.maps_cyx = maps_from_block(block_cyx, item.kspace_cyx.shape, plan, item.whitened)
             elif before is not None and before.shape == item.kspace_cyx.shape:
                 item.maps_cyx = before
                 item.notes.append("coil maps of an earlier repetition")
@@ -73,8 +73,11 @@ def centre_block(item: Slice, plan: Plan) -> Tensor | None:
     return calibration_block(hybrid_cyx, lines, settings.calibration_width)
 
 
-def maps_from_block(block_cyx: Tensor, shape_cyx: torch.Size, plan: Plan) -> Tensor:
-    """Return the ESPIRiT maps of a calibration block; a single coil sees everything with weight one."""
+def maps_from_block(block_cyx: Tensor, shape_cyx: torch.Size, plan: Plan, whitened: bool) -> Tensor:
+    """Return the ESPIRiT maps of a calibration block; a single coil sees everything with weight one.
+
+    After prewhitening the noise is known (variance one), and what it alone can reach stays out of the maps.
+    """
     coils, lines_y, readout_x = shape_cyx
     if coils == 1:
         return torch.ones((1, lines_y, readout_x), dtype=torch.complex64)
@@ -84,6 +87,7 @@ def maps_from_block(block_cyx: Tensor, shape_cyx: torch.Size, plan: Plan) -> Ten
         (lines_y, readout_x),
         kernel=settings.kernel,
         threshold=settings.threshold,
+        noise_level=1.0 if whitened else 0.0,
         crop=settings.crop,
     )
     return maps_cyx.to(torch.complex64)

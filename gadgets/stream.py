@@ -65,10 +65,20 @@ def run(
         for text in plan.warnings:
             report.warn(text)
         for item in chain(items, plan, model, header, report):
-            report.call("send", send, item)
+            if goes_back(item, pipeline):
+                report.call("send", send, item)
+            else:
+                report.leave_out(type(item).__name__)
     finally:
         report.finish()
     return report
+
+
+def goes_back(item: Any, pipeline: Pipeline) -> bool:
+    """Whether an item is sent: everything, or with ``pass_on: images`` images only (ours and those passing by)."""
+    import ismrmrd
+
+    return pipeline.pass_on == "all" or isinstance(item, ismrmrd.Image)
 
 
 def prepare(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline, model: Model | None) -> tuple[Plan, Model]:

@@ -29,6 +29,7 @@ class Report:
         self.fallbacks = 0
         self.saturated = 0
         self.passed: dict[str, int] = {}
+        self.left_out: dict[str, int] = {}
         self.warnings: list[str] = []
         self._running = "other"
         self._began = self._mark = time.perf_counter()
@@ -78,6 +79,10 @@ class Report:
         """Count a readout that is passed on without being reconstructed."""
         self.passed[kind] = self.passed.get(kind, 0) + 1
 
+    def leave_out(self, kind: str) -> None:
+        """Count an item that the pipeline does not want sent back."""
+        self.left_out[kind] = self.left_out.get(kind, 0) + 1
+
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain data (the layout of the JSON file)."""
         self.switch(self._running)
@@ -92,6 +97,7 @@ class Report:
             "fallbacks": self.fallbacks,
             "saturated_voxels": self.saturated,
             "passed_on": dict(self.passed),
+            "left_out": dict(self.left_out),
             "warnings": list(self.warnings),
         }
 
@@ -100,6 +106,8 @@ class Report:
         found = self.as_dict()
         for kind, count in self.passed.items():
             log.info("passed on without reconstruction: %d %s readouts", count, kind)
+        for kind, count in self.left_out.items():
+            log.info("not sent back, as pass_on says: %d of type %s", count, kind)
         log.info("%d lines, %d slices, %d fallbacks", self.lines, self.slices, self.fallbacks)
         for stage in found["stages"]:
             log.info("%-14s %8.3f s %7d items", stage["name"], stage["seconds"], stage["calls"])

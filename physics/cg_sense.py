@@ -13,7 +13,7 @@ def cg_sense(
     kspace_bcyx: Tensor,
     maps_bcyx: Tensor,
     mask: Tensor,
-    regularisation: float = 1e-3,
+    regularisation: float = 1e-2,
     iterations: int = 30,
     tolerance: float = 1e-5,
 ) -> Tensor:

@@ -15,5 +15,7 @@ def shared_data() -> Path:
     """The folder with the real raw files and slices; its absence skips the test with the way to mend it."""
     folder = Path(os.environ.get("SMUG_RECON_SHARED", ROOT.parent / "shared")) / "data"
     if not folder.is_dir():
-        pytest.skip("real data not found: put it in ../shared/data or point SMUG_RECON_SHARED to the folder above data/")
+        pytest.skip(
+            "real data not found: put it in ../shared/data or point SMUG_RECON_SHARED to the folder above data/"
+        )
     return folder

@@ -11,7 +11,9 @@ import typer
 from smug_recon import __version__, commands
 from smug_recon.errors import ConfigurationError, ModelError, SmugReconError
 
-app = typer.Typer(name="smug-recon", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="smug-recon", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 
 
 def _version(wanted: bool) -> None:
@@ -21,7 +23,11 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def door(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+def door(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
     """Robust MRI reconstruction by smoothed unrolling (SMUG)."""
 
 

@@ -1,11 +1,11 @@
 """The one tree of errors. Every message says what was found, what was expected and what to do.
 
-    SmugReconError
-    ├── ConfigurationError   pipeline file, Gadgetron properties, device            (exit code 2)
-    ├── ModelError           model file: hash, card, range                          (exit code 2)
-    ├── HeaderError          the MRD header describes a scan that cannot be reconstructed
-    ├── StreamError          the peer broke the protocol: cut message, unknown id, over-long field
-    └── DataError            an acquisition contradicts the header, the flags or the lines before it
+SmugReconError
+├── ConfigurationError   pipeline file, Gadgetron properties, device            (exit code 2)
+├── ModelError           model file: hash, card, range                          (exit code 2)
+├── HeaderError          the MRD header describes a scan that cannot be reconstructed
+├── StreamError          the peer broke the protocol: cut message, unknown id, over-long field
+└── DataError            an acquisition contradicts the header, the flags or the lines before it
 """
 
 from __future__ import annotations

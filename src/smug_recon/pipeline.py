@@ -60,6 +60,7 @@ class Pipeline(_Part):
     seed: int = Field(0, ge=0, lt=2**63)
     samples: int = Field(2, ge=0, le=64)
     prewhitening: bool = True
+    pass_on: Literal["all", "images"] = "all"
     coil_maps: CoilMaps = CoilMaps()  # type: ignore[call-arg]
     images: Images = Images()  # type: ignore[call-arg]
 

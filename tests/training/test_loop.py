@@ -45,7 +45,9 @@ def test_every_weight_learns(config: TrainingConfig, tmp_path: Path) -> None:
 
 
 def test_a_network_learns_a_batch_by_heart(config: TrainingConfig, tmp_path: Path) -> None:
-    stage = StageConfig(task="unroll", updates=150, batch=2, samples=2, rate=3e-3, warm_up=5, root=True, schedule="flat")
+    stage = StageConfig(
+        task="unroll", updates=150, batch=2, samples=2, rate=3e-3, warm_up=5, root=True, schedule="flat"
+    )
     scans = config.data.scans.model_copy(update={"noise": (0.1, 0.1), "acceleration": (1.0, 1.2)})
     batch = ScanBatches(read_volumes(config.data.slices), scans, 5, 2)[0]
     trainer = Trainer(config, tmp_path)
