@@ -87,7 +87,7 @@ class StageConfig(_Part):
 
 
 class TrainingConfig(_Part):
-    """The whole config file."""
+    """The whole config file. ``lambda_rate``: learning rate of log lambda and its exponent, as a multiple of the weights'."""
 
     name: str
     seed: int = 0
@@ -96,6 +96,7 @@ class TrainingConfig(_Part):
     stages: tuple[StageConfig, ...]
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 1.0
+    lambda_rate: float = 10.0
     average: float = 0.999
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     workers: int = 1

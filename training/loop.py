@@ -72,8 +72,13 @@ class Trainer:
         self.optimiser = self._optimiser()
 
     def _optimiser(self) -> torch.optim.Optimizer:
-        learned = [value for value in self.network.parameters() if value.requires_grad]
-        return torch.optim.Adam(learned, lr=1e-4, betas=self.config.betas)
+        names = ("log_lambda", "exponent")
+        learned = [(name, value) for name, value in self.network.named_parameters() if value.requires_grad]
+        groups: list[dict[str, Any]] = [
+            {"params": [value for name, value in learned if name not in names], "factor": 1.0},
+            {"params": [value for name, value in learned if name in names], "factor": self.config.lambda_rate},
+        ]
+        return torch.optim.Adam([group for group in groups if group["params"]], lr=1e-4, betas=self.config.betas)
 
     def state(self) -> dict[str, Any]:
         """Everything that decides how training goes on."""
@@ -109,7 +114,7 @@ class Trainer:
         """One update of weights and of their average; return loss and PSNR."""
         torch.manual_seed(hash((self.config.seed, self.stage, self.update, self.team.rank)) % 2**63)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate_at(stage, self.update)
+            group["lr"] = rate_at(stage, self.update) * group["factor"]
         loss, psnr = self.loss(batch, stage)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
