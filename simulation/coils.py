@@ -33,15 +33,17 @@ def head_array(
     rng: np.random.Generator,
     distance: float = 0.65,
     radius: float = 0.25,
+    rings: int | None = None,
 ) -> NDArray[np.complex64]:
     """Return the sensitivities ``(coils, ...)`` of an array of loops around the z axis, facing it.
 
     Args:
         points_3n: coordinates (x, y, z) in units of the field of view, shape (3, ...), origin in the isocentre.
-        coils: number of loops, on one ring up to 8, on two or more above.
+        coils: number of loops, on one ring up to 8, on two or more above, or on ``rings``.
         distance: of the loops from the axis. radius: of a loop (same units). rng: jitter of place, tilt and gain.
     """
-    rings = 1 if coils <= 8 else 2 if coils <= 20 else 3
+    if rings is None:
+        rings = 1 if coils <= 8 else 2 if coils <= 20 else 3
     turn = rng.uniform(0, 2 * math.pi)
     maps = []
     for coil in range(coils):
