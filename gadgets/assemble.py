@@ -20,6 +20,10 @@ from smug_recon.gadgets.plan import Plan
 Lines = dict[int, list[Readout]]
 
 
+#: lines without a mirror image that variable-density sampling does not leave by chance
+BEYOND = 6
+
+
 def assemble(key: SliceKey, imaging: Lines, calibration: Lines | None, plan: Plan) -> Slice:
     """Return the slice in hybrid space, on a grid with the k-space centre at row ``lines_y // 2``.
 
@@ -128,10 +132,16 @@ def nearest_to_centre(lines: Lines, centre_row: int) -> Readout:
 
 
 def partial_fourier(mask_y: Tensor, plan: Plan) -> str | None:
-    """Say it when one side of k-space was left out by far more lines than the sampling skips; it stays 0."""
-    rows = torch.nonzero(mask_y).flatten()
-    missing = abs(int(rows[0]) + int(rows[-1]) + 1 - 2 * (plan.lines_y // 2))
-    widest_gap = int(rows.diff().max()) if len(rows) > 1 else plan.lines_y
-    if missing <= max(plan.lines_y // 16, 3 * widest_gap):
+    """Say it when one side of k-space was left out by far more lines than the sampling skips; it stays 0.
+
+    Variable-density sampling ends at random distances, but with few lines out there: the longer side has to
+    hold at least ``BEYOND`` lines that mirror nothing.
+    """
+    offsets = torch.nonzero(mask_y).flatten() - plan.lines_y // 2
+    before, after = int(-offsets[0]), int(offsets[-1])
+    missing = abs(after - before + (1 if plan.lines_y % 2 == 0 else 0))
+    widest_gap = int(offsets.diff().max()) if len(offsets) > 1 else plan.lines_y
+    beyond = int((offsets.abs() > min(before, after)).sum())
+    if missing <= max(plan.lines_y // 16, 3 * widest_gap) or beyond < BEYOND:
         return None
     return f"partial Fourier: {missing} lines of one side were not acquired and are zero-filled"

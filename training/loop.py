@@ -76,9 +76,14 @@ class Trainer:
         learned = [(name, value) for name, value in self.network.named_parameters() if value.requires_grad]
         groups: list[dict[str, Any]] = [
             {"params": [value for name, value in learned if name not in names], "factor": 1.0},
-            {"params": [value for name, value in learned if name in names], "factor": self.config.lambda_rate},
+            {
+                "params": [value for name, value in learned if name in names],
+                "factor": self.config.lambda_rate,
+            },
         ]
-        return torch.optim.Adam([group for group in groups if group["params"]], lr=1e-4, betas=self.config.betas)
+        return torch.optim.Adam(
+            [group for group in groups if group["params"]], lr=1e-4, betas=self.config.betas
+        )
 
     def state(self) -> dict[str, Any]:
         """Everything that decides how training goes on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import ismrmrd
@@ -14,6 +15,7 @@ import torch
 from small_scan import LINES_Y, SAMPLES_X, SmallScan, header, sampled_lines
 
 from smug_recon.errors import DataError
+from smug_recon.gadgets.assemble import partial_fourier
 from smug_recon.gadgets.completion import Arrival
 from smug_recon.gadgets.gather import Limits, gather
 from smug_recon.gadgets.items import Slice
@@ -248,3 +250,13 @@ def test_foreign_items_pass_in_order_and_lines_are_let_go() -> None:
     next(stream)
     gc.collect()
     assert held() is None
+
+
+def test_variable_density_sampling_is_not_taken_for_partial_fourier() -> None:
+    plan = SimpleNamespace(lines_y=240)
+    mask_y = torch.zeros(240)
+    mask_y[108:132] = 1
+    mask_y[[40, 60, 75, 90, 95, 100, 104, 106, 134, 137, 141, 150, 163, 171]] = 1
+    assert partial_fourier(mask_y, plan) is None  # type: ignore[arg-type]
+    mask_y[torch.arange(0, 100, 3)] = 1
+    assert partial_fourier(mask_y, plan) is not None  # type: ignore[arg-type]
