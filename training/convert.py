@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,22 @@ from smug_recon.training.checkpoint import checkpoint_config, load_checkpoint
 from smug_recon.training.export import export, make_card
 from smug_recon.training.loop import network_of
 from smug_recon.training.slices import read_volumes
+from smug_recon.training.validation import validate
 
 
-def convert(checkpoint: Path, model: Path, metrics: dict[str, Any] | None = None) -> dict[str, Any]:
+def convert(
+    checkpoint: Path,
+    model: Path,
+    metrics: dict[str, Any] | None = None,
+    slices: Path | None = None,
+    splits: Sequence[str] = (),
+    count: int = 32,
+) -> dict[str, Any]:
     """Export the averaged weights of a checkpoint; return the card.
 
     Args:
-        checkpoint: of :func:`smug_recon.training.loop.train`. model: TorchScript file to write. metrics: measured, for the card.
+        checkpoint: of :func:`smug_recon.training.loop.train`. model: TorchScript file to write.
+        metrics: measured elsewhere, for the card. slices, splits: held-out subjects to measure on, ``count`` scans a split.
     """
     config = checkpoint_config(checkpoint)
     state = load_checkpoint(checkpoint)
@@ -26,8 +36,10 @@ def convert(checkpoint: Path, model: Path, metrics: dict[str, Any] | None = None
         for number, stage in enumerate(config.stages)
         if number <= state["stage"]
     }
-    card = make_card(
-        network, config, read_volumes(config.data.slices, config.data.split), metrics or {}, done
-    )
+    measured = dict(metrics or {})
+    for split in splits:
+        assert slices is not None
+        measured[split] = validate(network, read_volumes(slices, split), config.data.scans, count)
+    card = make_card(network, config, read_volumes(config.data.slices, config.data.split), measured, done)
     export(network, card, model)
     return card

@@ -56,10 +56,11 @@ def _fit(image: Tensor, lines_y: int, config: ScanConfig, rng: np.random.Generat
     occupied = torch.nonzero(image.amax(1) > 0.08).flatten()
     extent = int(occupied[-1] - occupied[0]) + 1 if len(occupied) else image.shape[0]
     zoom = float(np.clip(rng.uniform(0.72, 0.97) * lines_y / extent, *config.zoom))
-    rows, columns = max(16, round(image.shape[0] * zoom)), max(config.slab_x, round(image.shape[1] * zoom))
-    image = functional.interpolate(
-        image[None, None], size=(rows, max(16, round(image.shape[1] * zoom))), mode="bicubic", antialias=True
-    )[0, 0].clamp_min(0)
+    rows, width = max(16, round(image.shape[0] * zoom)), max(16, round(image.shape[1] * zoom))
+    columns = max(config.slab_x, width)
+    image = functional.interpolate(image[None, None], size=(rows, width), mode="bicubic", antialias=True)[
+        0, 0
+    ].clamp_min(0)
     middle = round(
         (float(occupied[0] + occupied[-1]) / 2 if len(occupied) else image.shape[0] / 2) * zoom
     ) + int(rng.integers(-6, 7))
@@ -92,11 +93,14 @@ def _magnitude(
     return image.contiguous() ** float(rng.uniform(*config.gamma)), volume.orientation, transposed
 
 
-def draw_scan(volumes: list[Volume], config: ScanConfig, seed: int, index: int, lines_y: int) -> Scan:
+def draw_scan(
+    volumes: list[Volume], config: ScanConfig, seed: int, index: int, lines_y: int, whole: bool = False
+) -> Scan:
     """Simulate scan ``index``: object, coil array, phase, mask, noise, estimated maps, scale.
 
     Args:
         volumes: where slices come from. config: the distributions. seed, index: name the scan. lines_y: phase encode lines.
+        whole: leave the slice whole instead of cutting a slab of readout columns.
     """
     rng = np.random.default_rng([seed, index])
     image, orientation, transposed = _magnitude(volumes, config, rng)
@@ -138,7 +142,7 @@ def draw_scan(volumes: list[Volume], config: ScanConfig, seed: int, index: int, 
     scale = intensity_scale(adjoint_byx)
     level = log_level(noise_level(kspace_cyx[None], maps_cyx[None], mask_y[None]) / scale)[0]
     start = int(rng.integers(0, shape_yx[1] - config.slab_x + 1)) if shape_yx[1] > config.slab_x else 0
-    slab = slice(start, start + config.slab_x)
+    slab = slice(None) if whole else slice(start, start + config.slab_x)
     return Scan(
         (kspace_cyx / scale)[..., slab], maps_cyx[..., slab], mask_y, (target_yx / scale[0])[:, slab], level
     )

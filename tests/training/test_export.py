@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from smug_recon.gadgets.model import load_model, read_card, sha256_of
@@ -16,7 +17,9 @@ from smug_recon.training.loop import network_of, train
 def test_exported_model_equals_the_averaged_weights(config: TrainingConfig, tmp_path: Path) -> None:
     train(config, tmp_path / "run")
     model_file = tmp_path / "model.pt"
-    convert(tmp_path / "run" / "checkpoint.pt", model_file, {"psnr_db": 1.5})
+    convert(
+        tmp_path / "run" / "checkpoint.pt", model_file, {"psnr_db": 1.5}, config.data.slices, ["val"], count=2
+    )
     network = network_of(config.network).eval()
     network.load_state_dict(load_checkpoint(tmp_path / "run" / "checkpoint.pt")["averaged"])
     maps = torch.full((1, 4, 40, 36), 0.5, dtype=torch.complex64)
@@ -30,7 +33,10 @@ def test_exported_model_equals_the_averaged_weights(config: TrainingConfig, tmp_
     assert torch.allclose(spread, expected[1], atol=1e-4 * float(expected[0].abs().max()))
 
     card = read_card(model_file)
-    assert card.metrics == {"psnr_db": 1.5}
+    assert card.metrics["psnr_db"] == 1.5
+    assert card.metrics["val"]["subjects"] == ["two"]
+    gain = card.metrics["val"]["psnr_db_network"] - card.metrics["val"]["psnr_db_cg_sense"]
+    assert gain == pytest.approx(card.metrics["val"]["gain_over_cg_sense_db"]["mean"], abs=0.03)
     assert card.parameters == sum(value.numel() for value in network.parameters())
     assert [
         entry.model_dump() if hasattr(entry, "model_dump") else entry for entry in card.training_data

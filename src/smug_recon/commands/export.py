@@ -9,6 +9,11 @@ def command(
     checkpoint: Path = typer.Argument(..., help="checkpoint.pt of a training run."),
     out: Path = typer.Option(..., "-o", "--out", help="Model file to write."),
     metrics: Path = typer.Option(None, help="JSON file with measured figures for the card."),
+    slices: Path = typer.Option(
+        None, help="Slice file with held-out subjects: figures of the card are measured on them."
+    ),
+    splits: str = typer.Option("val,test", help="Splits of --slices to measure on, separated by commas."),
+    count: int = typer.Option(32, help="Simulated scans per split."),
 ) -> None:
     """Write the averaged weights of a checkpoint as a TorchScript model with its card."""
     import json
@@ -16,5 +21,6 @@ def command(
     from smug_recon.gadgets.model import sha256_of
     from smug_recon.training.convert import convert
 
-    convert(checkpoint, out, json.loads(metrics.read_text()) if metrics else None)
+    given = json.loads(metrics.read_text()) if metrics else {}
+    convert(checkpoint, out, given, slices, splits.split(",") if slices else [], count)
     typer.echo(f"{out}  sha256 {sha256_of(out)}")
