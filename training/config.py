@@ -73,6 +73,7 @@ class StageConfig(_Part):
     task: Literal["denoise", "unroll"]
     updates: int
     rate: float = 1e-4
+    rate_end: float = 0.0
     warm_up: int = 200
     schedule: Literal["flat", "linear", "flat-linear", "cosine"] = "flat-linear"
     batch: int = 2

@@ -48,7 +48,7 @@ def rate_at(stage: StageConfig, update: int) -> float:
         "flat-linear": min(1.0, (1 - progress) * 1.5),
         "cosine": 0.5 * (1 + math.cos(math.pi * progress)),
     }
-    return stage.rate * warm * course[stage.schedule]
+    return warm * (stage.rate_end + (stage.rate - stage.rate_end) * course[stage.schedule])
 
 
 def psnr_db(image_byx: Tensor, target_byx: Tensor) -> Tensor:

@@ -162,7 +162,7 @@ def test_interrupting_the_host_stops_the_node(tmp_path, scan, write_stream):
         env={"PYTHONPATH": str(NODES)},
     ) as host:
         pid = int(host.stdout.readline())
-        timer = threading.Timer(20, host.kill)
+        timer = threading.Timer(120, host.kill)
         timer.start()
         time.sleep(0.7)
         host.send_signal(signal.SIGINT)
