@@ -97,7 +97,7 @@ class TrainingConfig(_Part):
     stages: tuple[StageConfig, ...]
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 1.0
-    lambda_rate: float = 10.0
+    lambda_rate: float = 30.0
     average: float = 0.999
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     workers: int = 1

@@ -99,7 +99,10 @@ class Trainer:
         """Continue from a saved state."""
         self.network.load_state_dict(state["network"])
         self.averaged = {name: value.clone() for name, value in state["averaged"].items()}
+        factors = [group["factor"] for group in self.optimiser.param_groups]
         self.optimiser.load_state_dict(state["optimiser"])
+        for group, factor in zip(self.optimiser.param_groups, factors, strict=True):
+            group["factor"] = factor  # the config's, should it have changed
         self.stage, self.update = int(state["stage"]), int(state["update"])
 
     def loss(self, batch: Batch, stage: StageConfig) -> tuple[Tensor, float]:

@@ -148,7 +148,8 @@ def test_a_node_that_never_connects_is_given_up(code, message, connect_s, tmp_pa
 def test_interrupting_the_host_stops_the_node(tmp_path, scan, write_stream):
     raw = write_stream(scan([(8, 2, 0)]))
     program = (
-        "import sys; from pathlib import Path; from smug_recon.replay.client import play;"
+        "import signal, sys; from pathlib import Path; from smug_recon.replay.client import play;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"  # a shell's background jobs ignore it
         "from smug_recon.replay.node import Node; from smug_recon.replay.raw import open_raw\n"
         f"log = Path({str(tmp_path / 'node.log')!r})\n"
         f"with open_raw({str(raw)!r}) as raw, Node(log, 'replay_nodes', 'silent') as node:\n"
