@@ -24,7 +24,7 @@ def parse_header(xml: bytes) -> tuple[ismrmrd.xsd.ismrmrdHeader, bytes]:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            return ismrmrd.xsd.CreateFromDocument(xml), xml
+            return _is_mrd(ismrmrd.xsd.CreateFromDocument(xml), xml), xml
         except Exception as strict:
             reason = str(strict) or type(strict).__name__
     with warnings.catch_warnings():
@@ -34,6 +34,7 @@ def parse_header(xml: bytes) -> tuple[ismrmrd.xsd.ismrmrdHeader, bytes]:
         try:
             parser = XmlParser(config=ParserConfig(fail_on_unknown_properties=False))
             header = parser.from_bytes(xml, ismrmrd.xsd.ismrmrdHeader)
+            _is_mrd(header, xml)
             again = ismrmrd.xsd.ToXML(header, encoding="utf-8").encode()
             ismrmrd.xsd.CreateFromDocument(again)
         except (ParserError, TypeError, ValueError, AttributeError) as error:
@@ -44,3 +45,10 @@ def parse_header(xml: bytes) -> tuple[ismrmrd.xsd.ismrmrdHeader, bytes]:
             ) from None
     log.warning("the MRD header was put in order: %s", reason)
     return header, again
+
+
+def _is_mrd(header: ismrmrd.xsd.ismrmrdHeader, xml: bytes) -> ismrmrd.xsd.ismrmrdHeader:
+    """Return the header if the XML has the root of one: ismrmrd 1.14 reads any XML as an empty header."""
+    if b"ismrmrdHeader" not in xml:
+        raise ValueError("the root element is not ismrmrdHeader")
+    return header

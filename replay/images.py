@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,15 @@ import numpy as np
 from smug_recon.errors import DataError
 
 GROUP = "dataset"
+
+
+def open_dataset(path: Path, mode: str, group: str = GROUP) -> ismrmrd.Dataset:
+    """Open an ISMRMRD HDF5 file: ``r``, ``w`` (a new file) or ``a``, with any ismrmrd; before 1.15 ``r`` needs a writable file."""
+    if "mode" in inspect.signature(ismrmrd.Dataset).parameters:
+        return ismrmrd.Dataset(str(path), group, mode=mode)
+    if mode == "w":
+        path.unlink(missing_ok=True)
+    return ismrmrd.Dataset(str(path), group, create_if_needed=mode != "r")
 
 
 class ImageFile:
@@ -25,7 +35,7 @@ class ImageFile:
         self.incomplete = path.with_name(f"{path.stem}.incomplete{path.suffix}")
         self.counts: dict[str, int] = {}
         self._layouts: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
-        self._dataset = ismrmrd.Dataset(str(self.incomplete), GROUP, mode="w")
+        self._dataset = open_dataset(self.incomplete, "w")
         self._dataset.write_xml_header(header_xml)
 
     def __enter__(self) -> ImageFile:
@@ -58,7 +68,7 @@ class ImageFile:
 
 def read_images(path: Path, group: str) -> Iterator[ismrmrd.Image]:
     """The images of one series of an ``images.h5``; DataError if it has no such series."""
-    with ismrmrd.Dataset(str(path), GROUP, mode="r") as dataset:
+    with open_dataset(path, "r") as dataset:
         if group not in dataset.list():
             raise DataError(
                 f"no series {group} in {path.name}", f"one of {list(dataset.list())}", "check the name"

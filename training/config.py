@@ -19,7 +19,8 @@ class ScanConfig(_Part):
     """Distributions of the simulated scans; pairs are ranges, drawn uniformly (noise: log-uniformly).
 
     ``noisy_target``: the target is what the fully sampled scan shows, noise included, as where measured scans are the targets
-    (fastMRI); otherwise the noise-free object.
+    (fastMRI); otherwise the noise-free object. ``level_bias`` is added to the log noise level that the network is told: in real
+    scans signal leaks into the estimate and raises it.
     """
 
     lines_y: tuple[int, ...] = (176, 192, 208, 224, 256, 320)
@@ -33,6 +34,7 @@ class ScanConfig(_Part):
     decay: tuple[float, float] = (2.0, 4.0)
     noise: tuple[float, float] = (0.0015, 0.04)
     noisy_target: bool = True
+    level_bias: tuple[float, float] = (0.0, 0.0)
     estimated_maps: float = 0.7
     calibration_width: int = 24
     crops: tuple[float, ...] = (0.0, 0.0, 0.95)

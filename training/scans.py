@@ -141,6 +141,7 @@ def draw_scan(
     adjoint_byx = sense_adjoint(kspace_cyx[None], maps_cyx[None], mask_y[None])
     scale = intensity_scale(adjoint_byx)
     level = log_level(noise_level(kspace_cyx[None], maps_cyx[None], mask_y[None]) / scale)[0]
+    level = level + rng.uniform(*config.level_bias)
     start = int(rng.integers(0, shape_yx[1] - config.slab_x + 1)) if shape_yx[1] > config.slab_x else 0
     slab = slice(None) if whole else slice(start, start + config.slab_x)
     return Scan(

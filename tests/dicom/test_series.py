@@ -79,7 +79,7 @@ def make(read=(1, 0, 0), phase=(0, 1, 0), position=(5.0, -7.0, 11.0), shape=(1, 
 
 def patient_mm_by_mrd(image, row, column, partition=0):
     """Straight from the MRD image header: position is the centre of the field of view."""
-    size, fov = np.array(image.matrix_size, float), np.array(image.field_of_view)
+    size, fov = np.array(image.getHead().matrix_size, float), np.array(image.field_of_view)
     from_centre_mm = (np.array([column, row, partition]) - (size - 1) / 2) * fov / size
     axes = np.array([image.read_dir, image.phase_dir, image.slice_dir])
     return np.array(image.position) + from_centre_mm @ axes

@@ -83,7 +83,7 @@ def test_foreign_items_pass_in_order(conventional_model: Any) -> None:
     foreign = [
         waveform(1),
         navigator,
-        ismrmrd.Image.from_array(np.zeros((2, 3), np.float32)),
+        ismrmrd.Image.from_array(np.zeros((2, 3), np.float32), transpose=False),
         object(),
         waveform(2),
     ]
@@ -99,7 +99,7 @@ def test_foreign_items_pass_in_order(conventional_model: Any) -> None:
 
 def test_only_images_go_back_where_the_pipeline_says_so(conventional_model: Any) -> None:
     readouts = scan_of().readouts
-    passing = ismrmrd.Image.from_array(np.zeros((4, 4), np.float32))
+    passing = ismrmrd.Image.from_array(np.zeros((4, 4), np.float32), transpose=False)
     items = [ismrmrd.Acquisition(), passing, *readouts]
     items[0].set_flag(ismrmrd.ACQ_IS_NAVIGATION_DATA)
     found, report = outputs(items, conventional_model, pass_on="images")

@@ -9,6 +9,8 @@ import ismrmrd
 import numpy as np
 import pytest
 
+from smug_recon.replay.images import open_dataset
+
 HEADER = b"""<?xml version="1.0"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
  <experimentalConditions><H1resonanceFrequency_Hz>63870000</H1resonanceFrequency_Hz></experimentalConditions>
@@ -59,7 +61,7 @@ def write_hdf5(tmp_path: Path) -> Callable[..., Path]:
 
     def write(items: Sequence, group: str = "dataset", name: str = "raw.h5", header: bytes = HEADER) -> Path:
         path = tmp_path / name
-        with ismrmrd.Dataset(str(path), group, mode="a") as dataset:
+        with open_dataset(path, "a", group) as dataset:
             dataset.write_xml_header(header)
             for item in items:
                 if isinstance(item, ismrmrd.Waveform):

@@ -16,7 +16,7 @@ from smug_recon.__main__ import main
 from smug_recon.errors import ConfigurationError, DataError, HeaderError, StreamError
 from smug_recon.replay import offline
 from smug_recon.replay.configuration import configuration_element
-from smug_recon.replay.images import ImageFile, read_images
+from smug_recon.replay.images import ImageFile, open_dataset, read_images
 from smug_recon.replay.preview import write_previews
 from smug_recon.replay.timing import timing_table
 
@@ -56,7 +56,7 @@ def test_everything_is_written_and_reads_back(node, command, scan, write_hdf5, t
     out = tmp_path / "out"
     code, said, errors = command(write_hdf5(items), "-o", out)
     assert (code, errors) == (0, "")
-    with ismrmrd.Dataset(str(out / "images.h5"), mode="r") as dataset:
+    with open_dataset(out / "images.h5", "r") as dataset:
         assert sorted(dataset.list()) == ["images_1", "images_2", "xml"]
         assert [dataset.number_of_images(f"images_{series}") for series in (1, 2)] == [2, 3]
         image = dataset.read_image("images_1", 1)
