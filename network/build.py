@@ -36,6 +36,7 @@ def build_network(
     tolerance: float,
     sigma: float,
     sampling: str,
+    mirror: bool = False,
 ) -> Unrolled:
     """Return the unrolled network of a method around a denoiser: ``modl``, ``smug`` or ``weighted-smug``.
 
@@ -45,7 +46,7 @@ def build_network(
     if method == "modl":
         regulariser: nn.Module = Plain(denoiser)
     elif method == "smug":
-        regulariser = Smoothed(denoiser, sigma, sampling)
+        regulariser = Smoothed(denoiser, sigma, sampling, mirror)
     elif method == "weighted-smug":
         regulariser = WeightedSmoothed(denoiser, WeightEncoder(), sigma, sampling)
     else:

@@ -53,10 +53,15 @@ class Smoothed(nn.Module):
     Args:
         denoiser: D. sigma: standard deviation of the noise on real and imaginary part, in units of the normalised image.
         sampling: ``antithetic`` pairs or ``independent`` copies.
+        mirror: every other copy is denoised as its mirror image. Mirrored anatomy is as likely as the original, so the best
+            denoiser commutes with mirroring; averaging over mirror images can only lower the mean squared error (Jensen).
     """
 
-    def __init__(self, denoiser: nn.Module, sigma: float = 0.01, sampling: str = "antithetic") -> None:
+    def __init__(
+        self, denoiser: nn.Module, sigma: float = 0.01, sampling: str = "antithetic", mirror: bool = False
+    ) -> None:
         super().__init__()
+        self.mirror = mirror
         self.denoiser = denoiser
         self.sigma = sigma
         self.antithetic = sampling == SAMPLINGS[0]
@@ -70,15 +75,36 @@ class Smoothed(nn.Module):
         return image_bkyx[None] + self.sigma * noise.to(image_bkyx.device)
 
     def copies(self, noisy_sbkyx: Tensor, level_b: Tensor) -> Tensor:
-        """Denoise all copies: one after the other on the CPU (1.2 to 2 times faster there), as one batch on a GPU."""
+        """Denoise all copies: one after the other on the CPU (1.2 to 2 times faster there), as one batch on a GPU.
+
+        With ``mirror`` the copies 0, 1, 2, 3, 4 ... see the image as it is, turned by 180 degrees, with x, with y reversed, as
+        it is ...
+        """
         samples, slices = noisy_sbkyx.shape[0], noisy_sbkyx.shape[1]
+        noisy_sbkyx = self.mirrored(noisy_sbkyx)
         if noisy_sbkyx.is_cuda:
             levels = level_b[None].expand(samples, -1).flatten()
-            return self.denoiser(noisy_sbkyx.flatten(0, 1), levels).unflatten(0, [samples, slices])
+            return self.mirrored(
+                self.denoiser(noisy_sbkyx.flatten(0, 1), levels).unflatten(0, [samples, slices])
+            )
         denoised: list[Tensor] = []
         for copy in range(samples):
             denoised.append(self.denoiser(noisy_sbkyx[copy], level_b))
-        return torch.stack(denoised)
+        return self.mirrored(torch.stack(denoised))
+
+    def mirrored(self, copies_sbkyx: Tensor) -> Tensor:
+        """Reverse the axes of each copy in its turn; its own inverse. Without ``mirror`` nothing happens."""
+        if not self.mirror:
+            return copies_sbkyx
+        turned: list[Tensor] = []
+        for copy in range(copies_sbkyx.shape[0]):
+            axes: list[int] = []
+            if copy % 4 == 1 or copy % 4 == 3:
+                axes.append(-2)
+            if copy % 4 == 1 or copy % 4 == 2:
+                axes.append(-1)
+            turned.append(copies_sbkyx[copy].flip(axes))
+        return torch.stack(turned)
 
     def forward(self, image_bkyx: Tensor, level_b: Tensor, seed: int, samples: int) -> tuple[Tensor, Tensor]:
         """Return D(x + e_i), ``(s, b, 2, y, x)``, and the equal weights of the average, ``(s, b)``."""

@@ -63,6 +63,7 @@ class NetworkConfig(_Part):
     tolerance: float = 1e-4
     sigma: float = 0.01
     sampling: Literal["antithetic", "independent"] = "antithetic"
+    mirror: bool = False
 
 
 class StageConfig(_Part):

@@ -20,14 +20,17 @@ def convert(
     slices: Path | None = None,
     splits: Sequence[str] = (),
     count: int = 32,
+    running: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Export the averaged weights of a checkpoint; return the card.
 
     Args:
         checkpoint: of :func:`smug_recon.training.loop.train`. model: TorchScript file to write.
+        running: settings of the network that need no training and replace the config's: mirror, iterations, tolerance.
         metrics: measured elsewhere, for the card. slices, splits: held-out subjects to measure on, ``count`` scans a split.
     """
     config = checkpoint_config(checkpoint)
+    config = config.model_copy(update={"network": config.network.model_copy(update=running or {})})
     state = load_checkpoint(checkpoint)
     network = network_of(config.network)
     network.load_state_dict(state["averaged"])

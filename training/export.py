@@ -73,6 +73,7 @@ def make_card(
         "sigma": config.network.sigma,
         "samples": 2,
         "sampling": config.network.sampling,
+        "mirror": config.network.mirror,
         "scaling": SCALING_RULE,
         "trained_range": {
             "anatomy": "brain"

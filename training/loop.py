@@ -35,6 +35,7 @@ def network_of(config: NetworkConfig) -> Unrolled:
         tolerance=config.tolerance,
         sigma=config.sigma,
         sampling=config.sampling,
+        mirror=config.mirror,
     )
 
 

@@ -43,6 +43,7 @@ def test_two_antithetic_copies_beat_ten_independent_ones_on_the_shipped_model() 
 
     def image(antithetic: bool, samples: int, seed: int) -> Tensor:
         model.regulariser.antithetic = antithetic
+        model.regulariser.mirror = False
         with torch.inference_mode():
             return model(*inputs, seed, samples)[0]  # type: ignore[no-any-return]
 

@@ -75,3 +75,27 @@ def test_no_samples_means_no_noise() -> None:
     copies, weights = Smoothed(Saturating())(image, torch.zeros(1), 3, 0)
     assert torch.equal(copies[0], Saturating()(image, torch.zeros(1)))
     assert torch.equal(weights, torch.ones(1, 1))
+
+
+def test_mirroring_changes_nothing_for_a_denoiser_that_commutes_with_it() -> None:
+    image = torch.randn(2, 2, 16, 18)
+    level = torch.zeros(2)
+    for samples in (0, 1, 2, 5):
+        plain = Smoothed(Saturating())(image, level, 3, samples)[0]
+        assert torch.equal(Smoothed(Saturating(), mirror=True)(image, level, 3, samples)[0], plain)
+
+
+def test_mirrored_average_is_the_average_over_the_mirror_images() -> None:
+    class Ramp(nn.Module):
+        def forward(self, image_bkyx: Tensor, level_b: Tensor) -> Tensor:
+            weight = (
+                torch.linspace(0, 1, image_bkyx.shape[-1])
+                + torch.linspace(0, 2, image_bkyx.shape[-2])[:, None]
+            )
+            return image_bkyx * weight
+
+    image, level = torch.randn(1, 2, 12, 10), torch.zeros(1)
+    smoothed = Smoothed(Ramp(), sigma=0.0, mirror=True)
+    # over the four mirror images, and over a half turn, the ramp averages to its mean 1.5
+    for samples in (2, 4):
+        assert torch.allclose(weighted_mean(*smoothed(image, level, 0, samples)), 1.5 * image, atol=1e-5)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from smug_recon.network import Didn, MoDL, Smug, UNet, Unrolled, WeightedSmug
+from smug_recon.network import Didn, MoDL, Smoothed, Smug, UNet, Unrolled, WeightedSmug
 from smug_recon.network.conditioning import intensity_scale, noise_level
 from smug_recon.network.unrolling import to_channels, to_complex
 from smug_recon.physics import fft_centred, sense_adjoint, sense_forward
@@ -37,6 +37,7 @@ def trained_like(denoiser: nn.Module) -> nn.Module:
 NETWORKS = {
     "modl": lambda: MoDL(trained_like(UNet((8, 8))), steps=2, lam=0.2),
     "smug": lambda: Smug(trained_like(UNet((8, 8))), steps=3, lam=0.2, learned=True),
+    "smug-mirror": lambda: Unrolled(Smoothed(trained_like(UNet((8, 8))), mirror=True), steps=2, lam=0.2),
     "smug-didn": lambda: Smug(trained_like(Didn(1, 8)), steps=2, sampling="independent"),
     "weighted-smug": lambda: WeightedSmug(trained_like(UNet((8, 8))), steps=2, lam=0.2),
 }

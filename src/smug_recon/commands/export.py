@@ -14,6 +14,9 @@ def command(
     ),
     splits: str = typer.Option("val,test", help="Splits of --slices to measure on, separated by commas."),
     count: int = typer.Option(32, help="Simulated scans per split."),
+    mirror: bool = typer.Option(None, help="Denoise every other smoothing copy as its mirror image."),
+    iterations: int = typer.Option(None, help="Conjugate gradient iterations per step at most."),
+    tolerance: float = typer.Option(None, help="Relative residual at which they stop."),
 ) -> None:
     """Write the averaged weights of a checkpoint as a TorchScript model with its card."""
     import json
@@ -22,5 +25,7 @@ def command(
     from smug_recon.training.convert import convert
 
     given = json.loads(metrics.read_text()) if metrics else {}
-    convert(checkpoint, out, given, slices, splits.split(",") if slices else [], count)
+    wanted = {"mirror": mirror, "iterations": iterations, "tolerance": tolerance}
+    running = {name: value for name, value in wanted.items() if value is not None}
+    convert(checkpoint, out, given, slices, splits.split(",") if slices else [], count, running)
     typer.echo(f"{out}  sha256 {sha256_of(out)}")
