@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -121,30 +122,24 @@ def deviation(copies_sbkyx: Tensor, weights_sb: Tensor) -> Tensor:
 
 
 class MoDL(Unrolled):
-    """Vanilla MoDL (Aggarwal 2019): the denoiser once a step, no smoothing."""
+    """Vanilla MoDL (Aggarwal 2019): the denoiser once a step, no smoothing; ``unrolling`` goes to :class:`Unrolled`."""
 
-    def __init__(
-        self,
-        denoiser: nn.Module,
-        steps: int = 8,
-        lam: float = 1.0,
-        learned: bool = False,
-        iterations: int = 20,
-    ) -> None:
-        super().__init__(Plain(denoiser), steps, lam, learned, iterations)
+    def __init__(self, denoiser: nn.Module, **unrolling: Any) -> None:
+        super().__init__(Plain(denoiser), **unrolling)
 
 
 class Smug(Unrolled):
-    """SMUG (arXiv 2312.07784, eq. 7): the denoiser averaged over noisy copies in every step, one data consistency solve a step."""
+    """SMUG (arXiv 2312.07784, eq. 7): the denoiser averaged over noisy copies in every step, one data consistency solve a step.
+
+    ``sigma``, ``sampling`` and ``mirror`` as in :class:`Smoothed`; ``unrolling`` goes to :class:`Unrolled`.
+    """
 
     def __init__(
         self,
         denoiser: nn.Module,
-        steps: int = 8,
-        lam: float = 1.0,
         sigma: float = 0.01,
         sampling: str = "antithetic",
-        learned: bool = False,
-        iterations: int = 20,
+        mirror: bool = False,
+        **unrolling: Any,
     ) -> None:
-        super().__init__(Smoothed(denoiser, sigma, sampling), steps, lam, learned, iterations)
+        super().__init__(Smoothed(denoiser, sigma, sampling, mirror), **unrolling)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -49,18 +51,9 @@ class WeightedSmoothed(Smoothed):
 
 
 class WeightedSmug(Unrolled):
-    """Weighted SMUG: z_n = sum_i w_i D(x_n + e_i) / sum_i w_i."""
+    """Weighted SMUG: z_n = sum_i w_i D(x_n + e_i) / sum_i w_i; ``unrolling`` goes to :class:`Unrolled`."""
 
     def __init__(
-        self,
-        denoiser: nn.Module,
-        steps: int = 8,
-        lam: float = 1.0,
-        sigma: float = 0.01,
-        sampling: str = "antithetic",
-        learned: bool = False,
-        iterations: int = 20,
+        self, denoiser: nn.Module, sigma: float = 0.01, sampling: str = "antithetic", **unrolling: Any
     ) -> None:
-        super().__init__(
-            WeightedSmoothed(denoiser, WeightEncoder(), sigma, sampling), steps, lam, learned, iterations
-        )
+        super().__init__(WeightedSmoothed(denoiser, WeightEncoder(), sigma, sampling), **unrolling)
