@@ -83,16 +83,12 @@ class NoiseScan:
         if not self._readouts:
             self.report.warn("no noise scan in the stream: the coils are not prewhitened")
             return
-        shapes = {(int(r.active_channels), round(float(r.sample_time_us), 6)) for r in self._readouts}
-        if len(shapes) > 1:
-            raise DataError(
-                f"noise readouts of (coils, dwell time in us) {sorted(shapes)}",
-                "one noise scan of one receive configuration",
-                "remove the noise readouts of the other measurement",
-            )
+        self._dwell_us = common_dwell_us(
+            [(int(r.active_channels), float(r.sample_time_us)) for r in self._readouts]
+        )
         ordered = sorted(self._readouts, key=lambda r: (int(r.scan_counter), np.asarray(r.data).tobytes()))
         samples_cn = torch.from_numpy(
-            np.concatenate([np.asarray(r.data, np.complex64) for r in ordered], axis=1)
+            np.concatenate([noise_samples(r, self._dwell_us) for r in ordered], axis=1)
         )
         self._readouts = []
         coils, count = samples_cn.shape
@@ -102,8 +98,35 @@ class NoiseScan:
             )
             return
         self._whitening_cc = whitening_matrix(noise_covariance(samples_cn)).to(torch.complex64)
-        self._dwell_us = next(iter(shapes))[1]
         log.info("noise scan: %d samples of %d coils, dwell time %.3f us", count, coils, self._dwell_us)
+
+
+def common_dwell_us(readouts: Iterable[tuple[int, float]]) -> float:
+    """Return the dwell time that the samples of a noise scan are brought to: the longest of its readouts.
+
+    Args:
+        readouts: receive channels and dwell time in us of each.
+
+    Raises:
+        DataError: readouts of different coils, or different dwell times of which one is unknown.
+    """
+    found = {(coils, round(dwell_us, 6)) for coils, dwell_us in readouts}
+    dwells = {dwell_us for _, dwell_us in found}
+    if len({coils for coils, _ in found}) > 1 or (len(dwells) > 1 and min(dwells) <= 0):
+        raise DataError(
+            f"noise readouts of (coils, dwell time in us) {sorted(found)}",
+            "one noise scan of one receive configuration",
+            "remove the noise readouts of the other measurement",
+        )
+    return max(dwells)
+
+
+def noise_samples(readout: ismrmrd.Acquisition, dwell_us: float) -> np.ndarray:
+    """Return the valid samples (c, n), as noisy as samples of ``dwell_us``: the variance goes with 1 / dwell."""
+    first, last = int(readout.discard_pre), int(readout.number_of_samples) - int(readout.discard_post)
+    samples_cn = np.asarray(readout.data, np.complex64)[:, first : max(first, last)]
+    own_us = round(float(readout.sample_time_us), 6)
+    return samples_cn if own_us == dwell_us else samples_cn * np.float32((own_us / dwell_us) ** 0.5)
 
 
 def prewhiten(items: Iterable[Any], noise: NoiseScan, plan: Plan) -> Iterator[Any]:

@@ -23,6 +23,7 @@ from smug_recon.gadgets.items import (
 )
 from smug_recon.gadgets.oversampling import hybrid_line
 from smug_recon.gadgets.plan import Plan
+from smug_recon.gadgets.prewhiten import common_dwell_us
 from smug_recon.gadgets.timing import Report
 
 
@@ -130,13 +131,7 @@ def _check_noise(noise: np.ndarray, coils: int, plan: Plan) -> None:
             "the same coils in both",
             "use the noise scan of this measurement, or set prewhitening: false in the pipeline",
         )
-    dwells = sorted({round(float(value), 6) for value in noise["sample_time_us"]})
-    if len(dwells) > 1:
-        raise DataError(
-            f"noise readouts with dwell times of {dwells} us",
-            "one noise scan of one receive configuration",
-            "remove the noise readouts of the other measurement",
-        )
+    common_dwell_us(zip(noise["active_channels"].tolist(), noise["sample_time_us"].tolist(), strict=True))
 
 
 def _check_rows(lines: np.ndarray, plan: Plan) -> None:

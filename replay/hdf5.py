@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 import h5py
+import ismrmrd
 import numpy as np
 
 from smug_recon.errors import ConfigurationError, DataError
@@ -15,6 +16,7 @@ from smug_recon.replay.wire import Block, acquisition_rows, waveform_rows
 BLOCK_BYTES = 16 * 2**20
 """Memory that one block of readouts may take, in bytes."""
 MOST_ROWS = 4096
+NOISE = 1 << (ismrmrd.ACQ_IS_NOISE_MEASUREMENT - 1)
 DAMAGED = "the raw file is damaged or was not copied completely: copy or convert it again"
 
 
@@ -71,8 +73,8 @@ def _tables(table: h5py.Dataset) -> Iterator[np.ndarray]:
 
 
 def _choose(file: h5py.File, path: Path, wanted: str | None) -> h5py.Group:
-    """The group with header and readouts: the one wanted, else ``dataset``, else the first one."""
-    found = [name for name, item in _groups(file) if "xml" in item and "data" in item]
+    """The group with header and readouts: the one wanted, else ``dataset``, else the first with imaging lines."""
+    found = scans(file)
     if wanted is not None:
         wanted = wanted.strip("/")
         if wanted not in found:
@@ -88,7 +90,23 @@ def _choose(file: h5py.File, path: Path, wanted: str | None) -> h5py.Group:
             "a group that holds xml (the MRD header) and data (the readouts)",
             "convert the scan to ISMRMRD, e.g. with siemens_to_ismrmrd",
         )
-    return file["dataset" if "dataset" in found else found[0]]
+    if "dataset" in found or len(found) == 1:
+        return file["dataset" if "dataset" in found else found[0]]
+    return file[next((name for name in found if not noise_only(file[name])), found[0])]
+
+
+def scans(file: h5py.File) -> list[str]:
+    """The names of all groups that hold a raw scan, in alphabetical order."""
+    return [name for name, item in _groups(file) if "xml" in item and "data" in item]
+
+
+def noise_only(group: h5py.Group) -> bool:
+    """Whether every readout of a scan is flagged as noise: such a scan holds no image."""
+    try:
+        flags = group["data"].fields("head")[()]["flags"]
+    except (OSError, RuntimeError, ValueError):
+        return False  # the reader will say what is wrong with it
+    return bool(len(flags) and (flags & np.uint64(NOISE) != 0).all())
 
 
 def _groups(file: h5py.File) -> list[tuple[str, h5py.Group]]:

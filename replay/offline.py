@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import time
 import xml.etree.ElementTree as ET
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ismrmrd
+import numpy as np
 
 from smug_recon.configuration import MODULE, pipeline_of
 from smug_recon.dicom import write_series
@@ -22,6 +24,7 @@ from smug_recon.replay.header import parse_header
 from smug_recon.replay.heads import read_heads
 from smug_recon.replay.images import ImageFile, read_images
 from smug_recon.replay.node import Node
+from smug_recon.replay.noise import noise_scan, without_noise
 from smug_recon.replay.preview import write_previews
 from smug_recon.replay.raw import open_raw
 from smug_recon.replay.timing import VARIABLE, read_timing, write_timing
@@ -53,6 +56,7 @@ def replay(
     *,
     overrides: Mapping[str, str] | None = None,
     group: str | None = None,
+    noise: Path | str | None = None,
     dicom: bool = True,
     preview: bool = True,
     patience_s: float = PATIENCE_S,
@@ -61,6 +65,9 @@ def replay(
 ) -> ReplayResult:
     """Reconstruct a raw scan; write ``images.h5``, ``dicom/``, ``preview/``, ``timing.json``, ``node.log``.
 
+    ``noise`` is a raw file with the noise scan; it replaces one in the scan itself. Without it, and without noise
+    readouts in the scan, the noise scan is sought in the other groups of the same HDF5 file.
+
     Pipeline, model, device and header are checked first, then the node runs as a second process. Any error of
     ``errors.py``; an ``images.h5`` of an earlier run stays until the new one is complete.
     """
@@ -68,7 +75,11 @@ def replay(
     configuration = configuration_element(pipeline, overrides or {})
     with open_raw(raw, group) as source:
         header, header_xml = parse_header(source.header_xml)
-        for warning in check(header, configuration, raw, group):
+        heads = read_heads(raw, group)[1] if Path(raw).is_file() else None
+        scan = noise_scan(source, raw, header, heads, noise)
+        if scan is not None and heads is not None:
+            heads = scan.before(heads)
+        for warning in check(header, configuration, heads):
             log.warning("%s", warning)
         checked = time.perf_counter()
         out.mkdir(parents=True, exist_ok=True)
@@ -92,7 +103,9 @@ def replay(
                 node,
                 ET.tostring(configuration, encoding="utf-8"),
                 header_xml,
-                source.blocks(),
+                itertools.chain(scan.blocks(), without_noise(source.blocks()) if noise else source.blocks())
+                if scan is not None
+                else source.blocks(),
                 receive,
                 lambda acquisitions: progress(acquisitions, source.acquisitions, sum(file.counts.values())),
                 patience_s,
@@ -118,11 +131,11 @@ def replay(
 
 
 def check(
-    header: ismrmrd.xsd.ismrmrdHeader, configuration: ET.Element, raw: Path | str, group: str | None
+    header: ismrmrd.xsd.ismrmrdHeader, configuration: ET.Element, heads: np.ndarray | None
 ) -> Iterable[str]:
     """The checks of ``smug-recon check --raw``, before the node is started; their warnings.
 
-    Of a pipe only the header is known in advance.
+    Of a pipe only the header is known in advance (``heads`` is None).
     """
     from smug_recon.gadgets.model import load_model
     from smug_recon.gadgets.plan import build_plan
@@ -130,7 +143,7 @@ def check(
 
     pipeline = pipeline_of(configuration)
     plan = build_plan(header, pipeline)
-    found = survey(read_heads(raw, group)[1], plan).warnings if Path(raw).is_file() else ()
+    found = survey(heads, plan).warnings if heads is not None else ()
     model = load_model(pipeline.model_path, pipeline.model.sha256, pipeline.device)
     return dict.fromkeys((*build_plan(header, pipeline, model.card).warnings, *found))
 

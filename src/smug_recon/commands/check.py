@@ -7,6 +7,7 @@ def command(
     pipeline: str = typer.Argument("smug-cartesian", help="Pipeline YAML, Gadgetron XML, or a shipped name."),
     raw: str = typer.Option(None, "--raw", help="Raw scan to check as well: ISMRMRD HDF5 or stream."),
     group: str = typer.Option(None, "-G", "--group", help="Group in the raw HDF5 file."),
+    noise: str = typer.Option(None, help="Raw file with the noise scan, where the scan has none of its own."),
     device: str = typer.Option(None, help="auto, cpu or cuda."),
     settings: list[str] = typer.Option(
         [], "--set", metavar="KEY=VALUE", help="Any other setting, by dotted name."
@@ -25,9 +26,11 @@ def command(
         from smug_recon.gadgets.survey import survey
         from smug_recon.replay.header import parse_header
         from smug_recon.replay.heads import read_heads
+        from smug_recon.replay.noise import heads_with_noise
 
         header_xml, heads = read_heads(raw, group)
         header, _ = parse_header(header_xml)
+        heads = heads_with_noise(raw, group, header, heads, noise)
         plan = build_plan(header, chosen)
         found = survey(heads, plan)
 

@@ -14,6 +14,9 @@ def command(
         None, "-c", "--config", help="Pipeline YAML, Gadgetron XML, or a shipped name."
     ),
     group: str = typer.Option(None, "-G", "--group", help="Group in the HDF5 file; dataset, else the first."),
+    noise: Path = typer.Option(
+        None, exists=True, help="Raw file with the noise scan, where the scan has none of its own."
+    ),
     device: str = typer.Option(None, help="auto, cpu or cuda."),
     seed: int = typer.Option(None, help="Seed of the smoothing noise."),
     samples: int = typer.Option(None, help="Smoothing copies at each denoiser call."),
@@ -51,6 +54,7 @@ def command(
             pipeline,
             overrides={**chosen, **parse_settings(settings)},
             group=group,
+            noise=noise,
             dicom=dicom,
             preview=preview,
             patience_s=patience,
