@@ -6,6 +6,7 @@ from torch import nn
 
 from smug_recon.errors import ConfigurationError
 from smug_recon.network.didn import Didn
+from smug_recon.network.end_to_end import RsE2E
 from smug_recon.network.smoothing import Plain, Smoothed
 from smug_recon.network.unet import UNet
 from smug_recon.network.unrolling import Unrolled
@@ -37,12 +38,28 @@ def build_network(
     sigma: float,
     sampling: str,
     mirror: bool = False,
+    shared_noise: bool = False,
+    reading: str = "image",
 ) -> Unrolled:
-    """Return the unrolled network of a method around a denoiser: ``modl``, ``smug`` or ``weighted-smug``.
+    """Return the unrolled network of a method around a denoiser: ``modl``, ``smug``, ``weighted-smug`` or ``rs-e2e``.
+
+    ``sigma`` and ``sampling`` are of the smoothing, ``mirror`` of ``smug``, ``reading`` of ``rs-e2e`` (:class:`RsE2E`).
 
     Raises:
         ConfigurationError: unknown method.
     """
+    if method == "rs-e2e":
+        return RsE2E(
+            denoiser,
+            sigma,
+            sampling,
+            reading,
+            steps=steps,
+            lam=lam,
+            learned=learned_lambda,
+            iterations=iterations,
+            tolerance=tolerance,
+        )
     if method == "modl":
         regulariser: nn.Module = Plain(denoiser)
     elif method == "smug":
@@ -51,6 +68,6 @@ def build_network(
         regulariser = WeightedSmoothed(denoiser, WeightEncoder(), sigma, sampling)
     else:
         raise ConfigurationError(
-            f"method {method!r}", "modl, smug or weighted-smug", "correct network.method"
+            f"method {method!r}", "modl, smug, weighted-smug or rs-e2e", "correct network.method"
         )
-    return Unrolled(regulariser, steps, lam, learned_lambda, iterations, tolerance)
+    return Unrolled(regulariser, steps, lam, learned_lambda, iterations, tolerance, shared_noise)

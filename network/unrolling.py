@@ -33,6 +33,7 @@ class Unrolled(nn.Module):
         lam: lambda, where the noise level is 0.01.
         learned: one learned lambda a step, and a learned exponent of the noise level (clean data: smaller lambda).
         iterations, tolerance: of the conjugate gradients.
+        shared_noise: every step smooths with the same noise (arXiv 2303.12735) instead of fresh noise (arXiv 2312.07784).
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class Unrolled(nn.Module):
         learned: bool = False,
         iterations: int = 20,
         tolerance: float = 1e-4,
+        shared_noise: bool = False,
     ) -> None:
         super().__init__()
         self.regulariser = regulariser
+        self.shared_noise = shared_noise
         self.steps = steps
         self.iterations = iterations
         self.tolerance = tolerance
@@ -85,11 +88,26 @@ class Unrolled(nn.Module):
         self, adjoint_byx: Tensor, maps_bcyx: Tensor, mask: Tensor, level_b: Tensor, seed: int, samples: int
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Run the steps on a normalised A^H y; also return every step's copies and weights (the UStab loss needs them)."""
-        image_byx = adjoint_byx
+        return self.run_steps(adjoint_byx, adjoint_byx, maps_bcyx, mask, level_b, seed, samples)
+
+    def run_steps(
+        self,
+        start_byx: Tensor,
+        adjoint_byx: Tensor,
+        maps_bcyx: Tensor,
+        mask: Tensor,
+        level_b: Tensor,
+        seed: int,
+        samples: int,
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Run the steps from ``start_byx`` with the data consistency of ``adjoint_byx``; the plain network starts at the latter."""
+        image_byx = start_byx
         all_copies: list[Tensor] = []
         all_weights: list[Tensor] = []
+        if self.shared_noise and seed < 0:
+            seed = int(torch.rand([1]).item() * 2147483647)
         for step in range(self.steps):
-            own_seed = seed * 1009 + step if seed >= 0 else -1
+            own_seed = -1 if seed < 0 else seed * 1009 + (0 if self.shared_noise else step)
             copies, weights = self.regulariser(to_channels(image_byx), level_b, own_seed, samples)
             denoised_byx = to_complex(weighted_mean(copies, weights))
             image_byx = data_consistency(

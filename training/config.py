@@ -52,7 +52,7 @@ class DataConfig(_Part):
 class NetworkConfig(_Part):
     """The network: method, denoiser, unrolling, smoothing."""
 
-    method: Literal["modl", "smug", "weighted-smug"] = "smug"
+    method: Literal["modl", "smug", "weighted-smug", "rs-e2e"] = "smug"
     denoiser: Literal["unet", "didn"] = "unet"
     channels: tuple[int, ...] = (64, 96, 128)
     blocks: int = 3
@@ -64,13 +64,29 @@ class NetworkConfig(_Part):
     sigma: float = 0.01
     sampling: Literal["antithetic", "independent"] = "antithetic"
     mirror: bool = False
+    shared_noise: bool = False
+    reading: Literal["image", "kspace"] = "image"
+
+
+class AttackConfig(_Part):
+    """Adversarial training: the worst perturbation of the sampled k-space, sought anew for every batch by projected gradients.
+
+    ``strength`` bounds |Re| and |Im| of every sample, or with ``l2`` the root of the energy over all samples of a slice, in
+    units of the normalised image; a slice's own bound is drawn uniformly from 0 to ``strength``.
+    """
+
+    strength: float
+    norm: Literal["linf", "l2"] = "linf"
+    steps: int = 3
 
 
 class StageConfig(_Part):
     """One stage of training. Stages follow each other; weights and their average are carried over, the optimiser starts anew.
 
     ``task``: ``denoise`` (MSE(D(t + nu), t), nu of ``sigma``) or ``unroll`` (UStab loss; ``samples`` 0 leaves the noise out).
-    ``steps``, ``iterations`` and ``estimated_maps`` take the place of the network's and the scans' own.
+    ``steps``, ``iterations`` and ``estimated_maps`` take the place of the network's and the scans' own. ``jitter`` adds Gaussian
+    noise of that standard deviation (real and imaginary part, units of the normalised image) to the sampled k-space, in training
+    only (Krainovic 2023, arXiv 2307.12822); ``attack`` the worst perturbation.
     """
 
     task: Literal["denoise", "unroll"]
@@ -88,10 +104,17 @@ class StageConfig(_Part):
     root: bool = False
     iterations: int | None = None
     estimated_maps: float | None = None
+    jitter: float = 0.0
+    attack: AttackConfig | None = None
 
 
 class TrainingConfig(_Part):
-    """The whole config file. ``lambda_rate``: learning rate of log lambda and its exponent, as a multiple of the weights'."""
+    """The whole config file.
+
+    ``lambda_rate``: learning rate of log lambda and its exponent, as a multiple of the weights'. ``start``: a weights file
+    (safetensors) of a network with an equal denoiser, where training begins. ``recompute``: the denoiser's features are
+    computed again in the backward pass instead of kept (gradient checkpointing): less memory, a third more time.
+    """
 
     name: str
     seed: int = 0
@@ -105,21 +128,32 @@ class TrainingConfig(_Part):
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     workers: int = 1
     save_every_s: float = 120.0
+    start: Path | None = None
+    recompute: bool = False
 
 
 def load_config(path: Path) -> TrainingConfig:
     """Read and validate a training config; relative paths are relative to the file.
+
+    ``extends: OTHER.yaml`` begins with another config: mappings are merged, everything else is replaced; one level.
 
     Raises:
         ConfigurationError: not readable, not YAML, unknown or ill-typed keys.
     """
     try:
         content: Any = yaml.safe_load(path.read_text())
+        if isinstance(content, dict) and "extends" in content:
+            base: Any = yaml.safe_load((path.parent / content.pop("extends")).read_text())
+            content = _merged(base, content)
         config = TrainingConfig.model_validate(content)
-    except (OSError, yaml.YAMLError, ValidationError) as error:
+    except (OSError, yaml.YAMLError, ValidationError, TypeError) as error:
         raise ConfigurationError(f"{path}: {error}", "a training config", "see docs/training.md") from error
-    slices = config.data.slices
-    if slices.is_absolute():
-        return config
-    data = config.data.model_copy(update={"slices": (path.parent / slices).resolve()})
-    return config.model_copy(update={"data": data})
+    data = config.data.model_copy(update={"slices": (path.parent / config.data.slices).resolve()})
+    start = config.start and (path.parent / config.start).resolve()
+    return config.model_copy(update={"data": data, "start": start})
+
+
+def _merged(base: Any, changes: Any) -> Any:
+    if not isinstance(base, dict) or not isinstance(changes, dict):
+        return changes
+    return {**base, **{key: _merged(base.get(key), value) for key, value in changes.items()}}

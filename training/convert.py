@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from smug_recon.training.checkpoint import checkpoint_config, load_checkpoint
-from smug_recon.training.export import export, make_card
-from smug_recon.training.loop import network_of
+from smug_recon.training.export import attributions, commit_of, export, make_card
 from smug_recon.training.slices import read_volumes
 from smug_recon.training.validation import validate
+from smug_recon.training.weights import network_of, save_weights
 
 
 def convert(
@@ -22,7 +22,7 @@ def convert(
     count: int = 32,
     running: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Export the averaged weights of a checkpoint; return the card.
+    """Export the averaged weights of a checkpoint as a TorchScript model, or as a weights file (``.safetensors``); return the card.
 
     Args:
         checkpoint: of :func:`smug_recon.training.loop.train`. model: TorchScript file to write.
@@ -43,6 +43,17 @@ def convert(
     for split in splits:
         assert slices is not None
         measured[split] = validate(network, read_volumes(slices, split), config.data.scans, count)
+    if model.suffix == ".safetensors":
+        about = {
+            "name": config.name,
+            "updates": done,
+            "seed": config.seed,
+            "commit": commit_of(Path(__file__).parent),
+            "training_data": attributions(read_volumes(config.data.slices, config.data.split)),
+            "metrics": measured,
+        }
+        save_weights(model, config.network, state["averaged"], about)
+        return about
     card = make_card(network, config, read_volumes(config.data.slices, config.data.split), measured, done)
     export(network, card, model)
     return card

@@ -5,38 +5,25 @@ from __future__ import annotations
 import csv
 import math
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint as recomputed
 from tqdm import tqdm
 
-from smug_recon.network.build import build_denoiser, build_network
-from smug_recon.network.unrolling import Unrolled
 from smug_recon.physics import sense_adjoint
+from smug_recon.training.adversarial import attacked, jittered
 from smug_recon.training.batches import Batch, ScanBatches, stream
 from smug_recon.training.checkpoint import load_checkpoint, save_checkpoint
-from smug_recon.training.config import NetworkConfig, StageConfig, TrainingConfig
+from smug_recon.training.config import StageConfig, TrainingConfig
 from smug_recon.training.distributed import Team, join
 from smug_recon.training.losses import denoising_loss, ustab_loss
 from smug_recon.training.slices import read_volumes
-
-
-def network_of(config: NetworkConfig) -> Unrolled:
-    """Build the network that a training config describes."""
-    return build_network(
-        config.method,
-        build_denoiser(config.denoiser, config.channels, config.blocks),
-        steps=config.steps,
-        lam=config.lam,
-        learned_lambda=config.learned_lambda,
-        iterations=config.iterations,
-        tolerance=config.tolerance,
-        sigma=config.sigma,
-        sampling=config.sampling,
-        mirror=config.mirror,
-    )
+from smug_recon.training.weights import network_of, start_from
 
 
 def rate_at(stage: StageConfig, update: int) -> float:
@@ -67,7 +54,12 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config, self.folder, self.device, self.team = config, folder, device, team or Team()
         self.network = network_of(config.network).to(device)
+        if config.start is not None:
+            start_from(self.network, config.start)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.recompute:
+            denoiser: nn.Module = self.network.regulariser.denoiser  # type: ignore[assignment]
+            denoiser.forward = partial(recomputed, denoiser.forward, use_reentrant=False)  # type: ignore[method-assign]
         self.averaged = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.stage, self.update = 0, 0
         self.optimiser = self._optimiser()
@@ -113,9 +105,13 @@ class Trainer:
                 denoiser: nn.Module = self.network.regulariser.denoiser  # type: ignore[assignment]
                 loss = denoising_loss(denoiser, batch, self.config.network.sigma, stage.root)
                 return loss, math.nan
-            adjoint_byx = sense_adjoint(batch.kspace_bcyx, batch.maps_bcyx, batch.mask_by)
             self.network.steps = stage.steps or self.config.network.steps
             self.network.iterations = stage.iterations or self.config.network.iterations
+            if stage.jitter > 0:
+                batch = replace(batch, kspace_bcyx=jittered(batch, stage.jitter))
+            if stage.attack is not None:
+                batch = replace(batch, kspace_bcyx=attacked(self.network, batch, stage))
+            adjoint_byx = sense_adjoint(batch.kspace_bcyx, batch.maps_bcyx, batch.mask_by)
             loss, image_byx = ustab_loss(self.network, adjoint_byx, batch, stage)
         return loss, float(psnr_db(image_byx.detach(), batch.target_byx).mean())
 
@@ -138,7 +134,10 @@ class Trainer:
         )
         with torch.no_grad():
             for name, value in self.network.state_dict().items():
-                self.averaged[name].lerp_(value, 1 - keep)
+                if value.is_floating_point():
+                    self.averaged[name].lerp_(value, 1 - keep)
+                else:  # counters of batch normalisation
+                    self.averaged[name].copy_(value)
         self.update += 1
         return float(loss.detach()), psnr
 

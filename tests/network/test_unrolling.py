@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from smug_recon.network import Didn, MoDL, Smoothed, Smug, UNet, Unrolled, WeightedSmug
+from smug_recon.network import Didn, MoDL, RsE2E, Smoothed, Smug, UNet, Unrolled, WeightedSmug
 from smug_recon.network.conditioning import intensity_scale, noise_level
 from smug_recon.network.unrolling import to_channels, to_complex
 from smug_recon.physics import fft_centred, sense_adjoint, sense_forward
@@ -39,6 +39,10 @@ NETWORKS = {
     "smug": lambda: Smug(trained_like(UNet((8, 8))), steps=3, lam=0.2, learned=True),
     "smug-mirror": lambda: Unrolled(Smoothed(trained_like(UNet((8, 8))), mirror=True), steps=2, lam=0.2),
     "smug-didn": lambda: Smug(trained_like(Didn(1, 8)), steps=2, sampling="independent"),
+    "smug-shared-noise": lambda: Unrolled(
+        Smoothed(trained_like(UNet((8, 8)))), steps=2, lam=0.2, shared_noise=True
+    ),
+    "rs-e2e": lambda: RsE2E(trained_like(UNet((8, 8))), steps=2, lam=0.2, sampling="independent"),
     "weighted-smug": lambda: WeightedSmug(trained_like(UNet((8, 8))), steps=2, lam=0.2),
 }
 

@@ -11,7 +11,8 @@ from smug_recon.gadgets.model import load_model, read_card, sha256_of
 from smug_recon.training.checkpoint import load_checkpoint
 from smug_recon.training.config import TrainingConfig
 from smug_recon.training.convert import convert
-from smug_recon.training.loop import network_of, train
+from smug_recon.training.loop import train
+from smug_recon.training.weights import network_of
 
 
 def test_exported_model_equals_the_averaged_weights(config: TrainingConfig, tmp_path: Path) -> None:

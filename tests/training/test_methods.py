@@ -1,0 +1,157 @@
+"""What tells the methods apart in training: jitter, attacks, starting weights, recomputation, configs that extend others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from smug_recon.errors import ConfigurationError
+from smug_recon.training.adversarial import attacked, jittered, project
+from smug_recon.training.batches import Batch, ScanBatches
+from smug_recon.training.config import AttackConfig, StageConfig, TrainingConfig, load_config
+from smug_recon.training.convert import convert
+from smug_recon.training.loop import Trainer, train
+from smug_recon.training.slices import read_volumes
+from smug_recon.training.weights import load_network, read_about, save_weights
+
+CONFIGS = Path(__file__).parents[2] / "training" / "configs"
+
+
+def batch_of(config: TrainingConfig) -> Batch:
+    return ScanBatches(read_volumes(config.data.slices), config.data.scans, 5, 2)[0]
+
+
+@pytest.mark.parametrize("method", ["modl", "smug", "weighted-smug", "rs-e2e"])
+def test_every_method_trains_by_the_same_code(config: TrainingConfig, tmp_path: Path, method: str) -> None:
+    network = config.network.model_copy(update={"method": method})
+    config = config.model_copy(update={"network": network})
+    trainer = train(config, tmp_path / method)
+    fresh = Trainer(config, tmp_path).network.state_dict()
+    moved = [
+        name for name, value in trainer.network.state_dict().items() if not torch.equal(value, fresh[name])
+    ]
+    assert any("denoiser" in name for name in moved)
+    assert any("encoder" in name for name in moved) == (method == "weighted-smug")
+
+
+def test_jitter_touches_samples_only_and_has_its_deviation(config: TrainingConfig) -> None:
+    batch = batch_of(config)
+    added = jittered(batch, 0.5) - batch.kspace_bcyx
+    sampled = (batch.mask_by[:, None, :, None] > 0) & (batch.maps_bcyx.abs().amax([2, 3], keepdim=True) > 0)
+    sampled = sampled.expand_as(added)
+    assert float(added[~sampled].abs().max()) == 0
+    assert float(torch.view_as_real(added[sampled]).std()) == pytest.approx(0.5, rel=0.05)
+
+
+@settings(max_examples=20, deadline=None)
+@given(norm=st.sampled_from(["linf", "l2"]), size=st.floats(0.01, 10), seed=st.integers(0, 99))
+def test_projection_lands_in_the_ball_and_keeps_what_is_inside(norm: str, size: float, seed: int) -> None:
+    change = size * torch.randn(
+        2, 3, 4, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.complex64
+    )
+    bound = torch.tensor([0.5, 2.0])
+
+    def sizes(x: torch.Tensor) -> torch.Tensor:
+        parts = torch.view_as_real(x).flatten(1)
+        return parts.abs().amax(1) if norm == "linf" else parts.square().sum(1).sqrt()
+
+    inside = project(change, bound, norm)
+    assert (sizes(inside) <= bound * (1 + 1e-5)).all()
+    assert torch.allclose(project(inside, bound, norm), inside, atol=1e-6)
+    small = change / sizes(change)[:, None, None, None] * bound[:, None, None, None] * 0.99
+    assert torch.allclose(project(small, bound, norm), small, atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_an_attack_hurts_more_than_noise_of_its_energy(
+    config: TrainingConfig, tmp_path: Path, norm: str
+) -> None:
+    batch, trainer = batch_of(config), Trainer(config, tmp_path)
+    strength = 0.1 if norm == "linf" else 2.0
+    stage = StageConfig(
+        task="unroll",
+        updates=1,
+        samples=0,
+        attack=AttackConfig(strength=strength, norm=norm, steps=8),  # type: ignore[arg-type]
+    )
+    torch.manual_seed(0)
+    worst = attacked(trainer.network, batch, stage)
+    change = worst - batch.kspace_bcyx
+    noise = torch.randn_like(change) * (change != 0)
+    noise *= (change.abs().square().sum([1, 2, 3]) / noise.abs().square().sum([1, 2, 3])).sqrt()[
+        :, None, None, None
+    ]
+
+    def error(kspace: torch.Tensor) -> float:
+        with torch.no_grad():
+            image = trainer.network(kspace, batch.maps_bcyx, batch.mask_by, 0, 0)[0]
+        return float((image - batch.target_byx).abs().square().sum())
+
+    assert error(worst) > 1.02 * error(batch.kspace_bcyx + noise) > 1.02 * error(batch.kspace_bcyx)
+
+
+def test_a_network_starts_from_the_weights_of_another_method(config: TrainingConfig, tmp_path: Path) -> None:
+    plain = config.model_copy(update={"network": config.network.model_copy(update={"method": "modl"})})
+    trained = train(plain, tmp_path / "modl")
+    about = convert(tmp_path / "modl" / "checkpoint.pt", tmp_path / "modl.safetensors")
+    assert about["updates"] == {"0 denoise": 3, "1 unroll": 4}
+    network, read = load_network(tmp_path / "modl.safetensors")
+    assert read == about
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, trained.averaged[name]), name
+    weighted = config.network.model_copy(update={"method": "weighted-smug"})
+    heir = Trainer(
+        config.model_copy(update={"network": weighted, "start": tmp_path / "modl.safetensors"}), tmp_path
+    )
+    for name, value in network.regulariser.named_parameters():
+        assert torch.equal(value, heir.network.regulariser.state_dict()[name]), name
+    other = config.network.model_copy(update={"channels": (4, 4)})
+    with pytest.raises(ConfigurationError, match="another one"):
+        Trainer(
+            config.model_copy(update={"network": other, "start": tmp_path / "modl.safetensors"}), tmp_path
+        )
+
+
+def test_files_that_are_no_weights_are_refused(config: TrainingConfig, tmp_path: Path) -> None:
+    (tmp_path / "text.safetensors").write_text("no weights")
+    save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    for name in ("text", "foreign", "missing"):
+        with pytest.raises(ConfigurationError, match="no weights file"):
+            read_about(tmp_path / f"{name}.safetensors")
+    save_weights(tmp_path / "good.safetensors", config.network, {"x.denoiser": torch.zeros(1)}, {"name": "x"})
+    assert read_about(tmp_path / "good.safetensors") == (config.network, {"name": "x"})
+
+
+def test_recomputation_changes_memory_not_weights(config: TrainingConfig, tmp_path: Path) -> None:
+    kept = train(config, tmp_path / "kept").network.state_dict()
+    again = train(config.model_copy(update={"recompute": True}), tmp_path / "again").network.state_dict()
+    assert kept.keys() == again.keys()
+    for name, value in kept.items():
+        assert torch.allclose(value, again[name], atol=1e-6), name
+
+
+def test_configs_extend_others(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(
+        "{name: a, data: {slices: x.h5, split: val}, network: {steps: 3}, stages: []}"
+    )
+    (tmp_path / "more.yaml").write_text("{extends: base.yaml, name: b, network: {lam: 2.0}}")
+    config = load_config(tmp_path / "more.yaml")
+    assert (config.name, config.network.steps, config.network.lam) == ("b", 3, 2.0)
+    assert (config.data.slices, config.data.split) == (tmp_path / "x.h5", "val")
+    (tmp_path / "broken.yaml").write_text("{extends: none.yaml}")
+    with pytest.raises(ConfigurationError, match=r"none\.yaml"):
+        load_config(tmp_path / "broken.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_the_shipped_configs_are_valid(path: Path) -> None:
+    config = load_config(path)
+    assert config.data.slices.name.endswith(".h5")
+    if path.parent.name == "compact":
+        base = load_config(path.parent / "base.yaml")
+        assert config.data == base.data and config.network.channels == base.network.channels
