@@ -33,12 +33,12 @@ def coil_maps(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]
 
     Maps from low-resolution images count as a fallback.
     """
-    latest: dict[int, Tensor] = {}
+    latest: dict[tuple[int, int], Tensor] = {}  # by slice and partition
     repeats = plan.repetitions > 1
     for item in items:
         if isinstance(item, Slice):
             block_cyx = centre_block(item, plan)
-            before = latest.get(item.key.slice)
+            before = latest.get((item.key.slice, item.partition))
             if block_cyx is not None:
                 item.maps_cyx = maps_from_block(block_cyx, item.kspace_cyx.shape, plan, item.whitened)
             elif before is not None and before.shape == item.kspace_cyx.shape:
@@ -52,7 +52,7 @@ def coil_maps(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]
                 report.fallbacks += 1
                 report.warn("too few calibration lines for ESPIRiT: coil maps from low-resolution images")
             if repeats and block_cyx is not None:
-                latest[item.key.slice] = item.maps_cyx
+                latest[item.key.slice, item.partition] = item.maps_cyx
             item.calibration_cyx = None
         yield item
 

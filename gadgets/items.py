@@ -114,6 +114,22 @@ class Slice:
     lines: int = 0
     whitened: bool = False
     notes: list[str] = field(default_factory=list)
+    weight_y: Tensor | None = (
+        None  # 0 to 1, inverse noise variance of the lines where averages differ in number
+    )
+    partial_y: tuple[int, int] | None = None  # first and last row of a partial Fourier acquisition
+    partition: int = 0  # of ``partitions`` along the slab of a 3-D scan
+    partitions: int = 1
+
+
+@dataclass
+class Volume(Slice):
+    """One slab of a 3-D scan, hybrid space (kz, ky, x): its rows are those of (z, y), flattened, y running fastest.
+
+    Everything that treats rows alike (whitening, coil compression) treats a volume as a slice of many rows.
+    """
+
+    lines_z: int = 1
 
 
 @dataclass
@@ -133,3 +149,7 @@ class Reconstruction:
     pixels_yx: np.ndarray | None = None
     scale: float | None = None
     saturated: int = 0
+    partial_y: tuple[int, int] | None = None
+    partition: int = 0
+    partitions: int = 1
+    of_lines: int = 0  # lines of the encoded matrix, phase encodes times partitions in a 3-D scan

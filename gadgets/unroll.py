@@ -41,7 +41,7 @@ def reconstructions(item: Slice, plan: Plan, model: Model, report: Report) -> It
     assert item.maps_cyx is not None
     kspace_bcyx = item.kspace_cyx[None].to(model.device)
     maps_bcyx = item.maps_cyx[None].to(model.device)
-    mask_by = item.mask_y[None].to(model.device)
+    mask_by = (item.mask_y if item.weight_y is None else item.weight_y)[None].to(model.device)
     conventional: Tensor | None = None
     with torch.inference_mode():
         if bool(kspace_bcyx.any()) and bool(maps_bcyx.any()):
@@ -83,4 +83,8 @@ def _of(item: Slice, role: str, image_byx: Tensor) -> Reconstruction:
         sampled_lines=int(item.mask_y.sum()),
         whitened=item.whitened,
         notes=list(item.notes),
+        partial_y=item.partial_y,
+        partition=item.partition,
+        partitions=item.partitions,
+        of_lines=int(item.mask_y.numel()),
     )
