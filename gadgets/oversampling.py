@@ -10,6 +10,7 @@ samples are kept.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import ismrmrd
@@ -49,17 +50,49 @@ def remove_oversampling(items: Iterable[Any], plan: Plan, report: Report) -> Ite
 
 def hybrid_line(acquisition: ismrmrd.Acquisition, encoded_x: int, readout_x: int, report: Report) -> Tensor:
     """Return the image line ``data_cx`` (coils, readout_x) of one readout: place, transform, crop."""
+    place = placed(acquisition.getHead(), encoded_x, readout_x)
+    for text in place.notes:
+        report.warn(text)
     data_cx = np.asarray(acquisition.data, dtype=np.complex64)
-    coils, samples = data_cx.shape
-    centre = _centre_sample(acquisition, encoded_x, report)
+    grid_cx = np.zeros((data_cx.shape[0], place.grid_x), np.complex64)
+    grid_cx[:, place.start : place.stop] = data_cx[:, place.samples]
+    line_cx = ifft_centred(torch.from_numpy(grid_cx), [1])
+    crop = place.grid_x // 2 - readout_x // 2
+    return line_cx[:, crop : crop + readout_x].contiguous()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the samples of a readout lie: those chosen by ``samples`` fill ``start`` to ``stop`` of the grid."""
+
+    grid_x: int
+    start: int
+    stop: int
+    samples: slice
+    notes: tuple[str, ...] = ()
+
+
+def placed(head: ismrmrd.AcquisitionHeader, encoded_x: int, readout_x: int) -> Place:
+    """Lay a readout on the grid of ``encoded_x`` samples whose sample ``encoded_x // 2`` is the k-space centre.
+
+    Samples named by ``discard_pre`` and ``discard_post`` are left out, a reversed readout is turned about its
+    centre. The grid is one of ``readout_x`` samples where oversampling was removed before this node.
+
+    Raises:
+        DataError: the samples do not fit.
+    """
+    samples, notes = int(head.number_of_samples), []
+    centre = int(head.center_sample)
+    if centre == 0 and samples in (encoded_x, readout_x) and samples > 1:
+        centre = samples // 2
+        notes.append(f"center_sample is not filled in: sample {centre} of {samples} is taken as the centre")
     if readout_x < encoded_x and samples == readout_x and centre == samples // 2:
-        report.warn(
+        notes.append(
             f"readout oversampling was removed before this node: {samples} samples for a grid of {encoded_x}"
         )
         encoded_x = readout_x
-    first, last = int(acquisition.discard_pre), samples - int(acquisition.discard_post)
-    if acquisition.flags & REVERSE:
-        data_cx = data_cx[:, ::-1]
+    first, last = int(head.discard_pre), samples - int(head.discard_post)
+    if head.flags & REVERSE:
         centre, first, last = samples - 1 - centre, samples - last, samples - first
     start = encoded_x // 2 - centre  # where sample 0 lands on the grid
     if first >= last or start + first < -1 or start + last > encoded_x + 1:
@@ -68,24 +101,10 @@ def hybrid_line(acquisition: ismrmrd.Acquisition, encoded_x: int, readout_x: int
             f"samples that fit the encoded matrix of {encoded_x} with its centre at {encoded_x // 2}",
             "correct center_sample, discard_pre/discard_post or encodedSpace.matrixSize.x in the converter",
         )
-    first, last = (
-        max(first, -start),
-        min(last, encoded_x - start),
-    )  # a centre off by one costs the outermost sample
-    grid_cx = np.zeros((coils, encoded_x), np.complex64)
-    grid_cx[:, start + first : start + last] = data_cx[:, first:last]
-    line_cx = ifft_centred(torch.from_numpy(grid_cx), [1])
-    crop = encoded_x // 2 - readout_x // 2
-    return line_cx[:, crop : crop + readout_x].contiguous()
-
-
-def _centre_sample(acquisition: ismrmrd.Acquisition, encoded_x: int, report: Report) -> int:
-    """Return the index of the k-space centre; a full readout that leaves it at 0 has simply not filled it
-    in."""
-    samples = int(acquisition.number_of_samples)
-    if acquisition.center_sample == 0 and samples == encoded_x and samples > 1:
-        report.warn(
-            f"center_sample is not filled in: sample {samples // 2} of {samples} is taken as the centre"
-        )
-        return samples // 2
-    return int(acquisition.center_sample)
+    first = max(first, -start)  # a centre off by one costs the outermost sample
+    last = min(last, encoded_x - start)
+    chosen = slice(first, last)
+    if head.flags & REVERSE:
+        before = samples - 1 - last
+        chosen = slice(samples - 1 - first, None if before < 0 else before, -1)
+    return Place(encoded_x, start + first, start + last, chosen, tuple(notes))

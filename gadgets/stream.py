@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import gadgetron.external
     import ismrmrd
 
+    from smug_recon.gadgets.completion import Arrival
     from smug_recon.gadgets.model import Model
     from smug_recon.gadgets.plan import Plan
     from smug_recon.pipeline import Pipeline
@@ -45,6 +46,8 @@ def run(
     header: ismrmrd.xsd.ismrmrdHeader,
     pipeline: Pipeline,
     model: Model | None = None,
+    report: Report | None = None,
+    arrival: Arrival | None = None,
 ) -> Report:
     """Reconstruct one scan: iterate the items, send what comes out, return the account of it.
 
@@ -54,17 +57,19 @@ def run(
         header: the MRD header of the scan.
         pipeline: the settings.
         model: the loaded model, if the caller has it already.
+        report: the account to continue, if the caller has begun one.
+        arrival: how to tell what has arrived, where readouts do not come one by one.
 
     Raises:
         ConfigurationError, ModelError, HeaderError: before the first item is read.
         StreamError, DataError: while reading.
     """
-    report = Report()
+    report = report or Report()
     try:
         plan, model = report.call("prepare", prepare, header, pipeline, model)
         for text in plan.warnings:
             report.warn(text)
-        for item in chain(items, plan, model, header, report):
+        for item in chain(items, plan, model, header, report, arrival):
             if goes_back(item, pipeline):
                 report.call("send", send, item)
             else:
@@ -96,28 +101,39 @@ def prepare(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline, model: Model 
 
 
 def chain(
-    items: Iterable[Any], plan: Plan, model: Model, header: ismrmrd.xsd.ismrmrdHeader, report: Report
+    items: Iterable[Any],
+    plan: Plan,
+    model: Model,
+    header: ismrmrd.xsd.ismrmrdHeader,
+    report: Report,
+    arrival: Arrival | None = None,
 ) -> Iterator[Any]:
     """Compose the stages."""
     from smug_recon.gadgets.coils import coil_maps
     from smug_recon.gadgets.completion import Arrival
     from smug_recon.gadgets.dress import dress
+    from smug_recon.gadgets.echo import complete_echoes
     from smug_recon.gadgets.gather import Limits, gather
     from smug_recon.gadgets.matrix import to_recon_matrix
     from smug_recon.gadgets.oversampling import remove_oversampling
     from smug_recon.gadgets.prewhiten import NoiseScan, prewhiten
+    from smug_recon.gadgets.reference_scan import ReferenceScan
     from smug_recon.gadgets.scale import scale
     from smug_recon.gadgets.unroll import unroll
 
-    arrival, noise, timed = Arrival(), NoiseScan(report), report.timed
+    arrival, noise, timed = arrival or Arrival(), NoiseScan(report), report.timed
 
     stream = timed("receive", items)
     stream = timed("noise scan", noise.collect(arrival.watch(stream)))
+    reference = ReferenceScan(header, plan, report)
+    stream = timed("reference scan", reference.collect(stream))
     stream = timed("readout", remove_oversampling(stream, plan, report))
     stream = timed("gather", gather(stream, plan, arrival, Limits.of(header, plan), report))
+    stream = timed("reference scan", reference.attach(stream))
     stream = timed("prewhiten", prewhiten(stream, noise, plan))
     stream = timed("coil maps", coil_maps(stream, plan, report))
     stream = timed("network", unroll(stream, plan, model, report))
+    stream = timed("echo", complete_echoes(stream, plan))
     stream = timed("matrix", to_recon_matrix(stream, plan))
     stream = timed("scale", scale(stream, plan, report))
     yield from timed("dress", dress(stream, plan, model, title(header)))
