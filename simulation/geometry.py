@@ -57,13 +57,25 @@ def _rotation() -> NDArray[np.float64]:
     return matrix
 
 
-def stack(orientation: str, matrix_xy: tuple[int, int], slices: int, spacing_mm: float) -> Stack:
-    """Return the stack of an orientation; its square pixels are the smallest with which the head fits in."""
+def stack(
+    orientation: str,
+    matrix_xy: tuple[int, int],
+    slices: int,
+    spacing_mm: float,
+    fov: float = 1.0,
+    slab: bool = False,
+) -> Stack:
+    """Return the stack of an orientation; its square pixels are the smallest with which the head fits in,
+    times ``fov``.
+
+    A ``slab`` has partition ``slices // 2`` in its centre, a stack of slices is centred as a whole.
+    """
     read, phase, smallest_mm, centre = _STACKS["axial" if orientation == "oblique" else orientation]
     turn = _rotation() if orientation == "oblique" else np.eye(3)
     read_dir, phase_dir = turn @ np.array(read, float), turn @ np.array(phase, float)
     slice_dir = np.cross(read_dir, phase_dir)
-    spread_mm = (np.arange(slices) - (slices - 1) / 2) * spacing_mm
-    pixel_mm = max(smallest_mm[0] / matrix_xy[0], smallest_mm[1] / matrix_xy[1])
+    middle = slices // 2 if slab else (slices - 1) / 2
+    spread_mm = (np.arange(slices) - middle) * spacing_mm
+    pixel_mm = fov * max(smallest_mm[0] / matrix_xy[0], smallest_mm[1] / matrix_xy[1])
     pixel_mm = math.ceil(pixel_mm * 1000) / 1000
     return Stack(read_dir, phase_dir, slice_dir, np.array(centre) + spread_mm[:, None] * slice_dir, pixel_mm)

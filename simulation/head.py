@@ -8,6 +8,8 @@ ventricles, fat, skull and vessels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,14 +73,24 @@ class Head:
         self, points_n3: Array, contrast: Contrast, edge_mm: float = 0.5
     ) -> tuple[Array, Array, Array]:
         """Return the signal of water, of fat (3.4 ppm off) and the share that is not air, each (n,)."""
+        water_kn, fat_kn, inside = self.signals(points_n3, [contrast.signals()], edge_mm)
+        return water_kn[0], fat_kn[0], inside
+
+    def signals(
+        self, points_n3: Array, levels: Sequence[Array], edge_mm: float = 0.5
+    ) -> tuple[Array, Array, Array]:
+        """Return water (k, n), fat (k, n) and the share that is not air (n,) for ``k`` lists of tissue
+        signals.
+        """
         share = self.tissues(points_n3, edge_mm)
         fine, mid, low = (field.value(points_n3) for field in self.texture)
         reach = smooth_step(points_n3[:, 2], -125, -98)  # of the transmit coil, into the neck
         transmit = (1 + 0.07 * self.transmit.value(points_n3)) * reach
-        water = np.zeros(len(points_n3), np.float32)
+        water = np.zeros((len(levels), len(points_n3)), np.float32)
         fat = np.zeros_like(water)
-        for number, (tissue, level) in enumerate(zip(TISSUES, contrast.signals(), strict=True)):
+        for number, tissue in enumerate(TISSUES):
             rough = 1 + tissue.fine * fine + tissue.mid * mid + tissue.low * low
             kind = fat if tissue.name in ("fat", "marrow") else water
-            kind += level * share[number] * np.maximum(rough, 0.1)
+            for index, level in enumerate(levels):
+                kind[index] += level[number] * share[number] * np.maximum(rough, 0.1)
         return water * transmit, fat * transmit, (1 - share[0]) * reach

@@ -7,10 +7,13 @@ from numpy.typing import NDArray
 
 from smug_recon.errors import ConfigurationError
 
-PATTERNS = ("random", "regular")
+PATTERNS = ("random", "regular", "poisson")
 
 
-def _centre(lines_y: int, calibration: int, centre_y: int) -> NDArray[np.bool_]:
+def centre_block(lines_y: int, calibration: int, centre_y: int) -> NDArray[np.bool_]:
+    """Return which lines belong to a block of ``calibration`` lines about the k-space centre, within the
+    matrix.
+    """
     mask_y = np.zeros(lines_y, dtype=bool)
     start = min(max(centre_y - calibration // 2, 0), max(lines_y - calibration, 0))
     mask_y[start : start + calibration] = True
@@ -40,14 +43,14 @@ def sampling_mask(
     Returns:
         ``mask_y``, bool.
     """
-    if acceleration < 1 or pattern not in PATTERNS:
+    if acceleration < 1 or pattern not in ("random", "regular"):
         raise ConfigurationError(
             f"acceleration {acceleration}, pattern {pattern!r}",
-            f"acceleration >= 1 and a pattern out of {', '.join(PATTERNS)}",
+            "acceleration >= 1 and a pattern out of random, regular",
             "change the sampling options",
         )
     centre_y = lines_y // 2 if centre_y is None else centre_y
-    mask_y = _centre(lines_y, min(calibration, lines_y), centre_y)
+    mask_y = centre_block(lines_y, min(calibration, lines_y), centre_y)
     if pattern == "regular":
         every = max(1, round(acceleration))
         mask_y[int(rng.integers(every)) :: every] = True

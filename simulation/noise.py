@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,20 @@ def array_covariance(
     gain_c = rng.normal(1, 0.15, len(norm_c)).clip(0.6, 1.4)
     covariance_cc = correlation_cc * np.outer(gain_c, gain_c)
     return covariance_cc / np.mean(np.diag(covariance_cc).real)
+
+
+def covariance_for_snr(
+    maps_cn: NDArray[np.complex64], signal_cn: NDArray[np.complex64], snr: float, rng: np.random.Generator
+) -> NDArray[np.complex128]:
+    """Return the noise covariance of a sample at which coil signals in the head (coil, pixel) have a mean
+    signal-to-noise ratio ``sqrt(2 s^H C^-1 s)`` of ``snr``, after optimal combination; zero for ``inf``.
+    """
+    covariance_cc = array_covariance(maps_cn[:, ::7], rng)
+    if math.isinf(snr):
+        return np.zeros_like(covariance_cc)
+    signal_cn = signal_cn.astype(np.complex128)
+    square_n = (signal_cn.conj() * np.linalg.solve(covariance_cc, signal_cn)).sum(0).real
+    return covariance_cc * (np.sqrt(2 * square_n).mean() / snr) ** 2
 
 
 def correlated_noise(

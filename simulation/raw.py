@@ -1,9 +1,10 @@
-"""Writing a raw scan as ISMRMRD HDF5 in one stroke."""
+"""Writing a raw scan as ISMRMRD HDF5, in large blocks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 import h5py
 import ismrmrd.hdf5
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smug_recon.simulation.truth import Truth
+
+BLOCK_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -25,18 +28,64 @@ class RawScan:
     truth: Truth
 
 
-def write_raw(scan: RawScan, path: Path) -> None:
-    """Write the scan as ``/dataset/xml`` and ``/dataset/data`` of an ISMRMRD file; the same scan gives the
-    same bytes.
+class RawFile:
+    """An ISMRMRD file with ``/dataset/xml`` and ``/dataset/data``, written while a scan goes on.
+
+    Equal scans give equal bytes. A scan that fails leaves no file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = np.empty(len(scan.heads), dtype=ismrmrd.hdf5.acquisition_dtype)
-    rows["head"] = scan.heads
-    nothing = np.zeros(0, np.float32)
-    for number, samples in enumerate(scan.samples):
-        rows["traj"][number] = nothing
-        rows["data"][number] = np.ascontiguousarray(samples).view(np.float32).reshape(-1)
-    with h5py.File(path, "w") as file:
-        group = file.create_group("dataset")
-        group.create_dataset("xml", shape=(1,), dtype=h5py.special_dtype(vlen=bytes))[0] = scan.xml.encode()
-        group.create_dataset("data", data=rows, maxshape=(None,), chunks=(1,))
+
+    def __init__(self, path: Path, xml: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self.count = path, 0
+        self._incomplete = path.with_name(f"{path.name}.incomplete")
+        self._file = h5py.File(self._incomplete, "w")
+        self._group = self._file.create_group("dataset")
+        self._group.create_dataset("xml", shape=(1,), dtype=h5py.special_dtype(vlen=bytes))[0] = xml.encode()
+        self._rows: list[tuple[NDArray[np.void], NDArray[np.float32]]] = []
+        self._bytes = 0
+
+    def __enter__(self) -> RawFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._flush()
+        self._file.close()
+        if kind is None:
+            self._incomplete.replace(self.path)
+        else:
+            self._incomplete.unlink()
+
+    def append(self, head: NDArray[np.void], samples: NDArray[np.complex64]) -> None:
+        """Add one readout."""
+        values = np.ascontiguousarray(samples).view(np.float32).reshape(-1)
+        self._rows.append((head, values))
+        self._bytes += values.nbytes + head.nbytes
+        self.count += 1
+        if self._bytes > BLOCK_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        rows = np.empty(len(self._rows), dtype=ismrmrd.hdf5.acquisition_dtype)
+        nothing = np.zeros(0, np.float32)
+        for number, (head, values) in enumerate(self._rows):
+            rows["head"][number] = head
+            rows["traj"][number], rows["data"][number] = nothing, values
+        if "data" in self._group:
+            table = self._group["data"]
+            table.resize((table.shape[0] + len(rows),))
+            table[-len(rows) :] = rows
+        else:
+            self._group.create_dataset("data", data=rows, maxshape=(None,), chunks=(1,))
+        self._rows, self._bytes = [], 0
+
+
+def write_raw(scan: RawScan, path: Path) -> None:
+    """Write a scan as an ISMRMRD file; the same scan gives the same bytes."""
+    with RawFile(path, scan.xml) as file:
+        for head, samples in zip(scan.heads, scan.samples, strict=True):
+            file.append(head, samples)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from smug_recon.simulation.geometry import Stack
 from smug_recon.simulation.head import Head
 from smug_recon.simulation.phase import smooth_phase
-from smug_recon.simulation.tissue import Contrast
 
 FINE = 2  # points per pixel and direction
 LAYERS = 2  # through the slice; the points within a pixel lie at different depths of their layer
@@ -33,36 +34,42 @@ def render_slice(
     stack: Stack,
     number: int,
     shape_yx: tuple[int, int],
-    contrast: Contrast,
+    levels: Sequence[NDArray[np.float32]],
     thickness_mm: float,
     readout_s: float,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-    """Return the transverse magnetisation (y, x) of one slice and the share of each pixel that lies in the
-    head.
+    fine: int = FINE,
+) -> tuple[list[NDArray[np.complex64]], NDArray[np.float32]]:
+    """Return the transverse magnetisation (y, x) of one slice, once for each list of tissue signals, and the
+    share of each pixel that lies in the head.
 
     Args:
-        shape_yx: of the whole field of view, with the oversampled readout. thickness_mm: of the slice.
+        shape_yx: of the whole field of view, with the oversampled readout. levels: signal of every tissue.
+        thickness_mm: of the slice.
         readout_s: duration of one readout; fat moves by ``FAT_SHIFT_HZ * readout_s`` pixels. rng: draws the
-            phase.
+            phase, the same for all levels. fine: points per pixel and direction.
     """
-    fine_yx = (FINE * shape_yx[0], FINE * shape_yx[1])
-    water, fat, inside = (np.zeros(fine_yx[0] * fine_yx[1], np.float32) for _ in range(3))
-    depth = np.tile((np.arange(FINE**2).reshape(FINE, FINE) + 0.5) / FINE**2, shape_yx)
+    fine_yx = (fine * shape_yx[0], fine * shape_yx[1])
+    points = fine_yx[0] * fine_yx[1]
+    water, fat = (np.zeros((len(levels), points), np.float32) for _ in range(2))
+    inside = np.zeros(points, np.float32)
+    depth = np.tile((np.arange(fine**2).reshape(fine, fine) + 0.5) / fine**2, shape_yx)
     for layer in range(LAYERS):
         offset_mm = ((layer + depth) / LAYERS - 0.5) * thickness_mm
-        points_mm = stack.points_mm(number, fine_yx, 1 / FINE, offset_mm) * np.array([1, -1, 1], np.float32)
+        points_mm = stack.points_mm(number, fine_yx, 1 / fine, offset_mm) * np.array([1, -1, 1], np.float32)
         near = head.near(points_mm)
-        some_water, some_fat, some_inside = head.signal(points_mm[near], contrast, stack.pixel_mm / FINE)
-        water[near] += some_water / LAYERS
-        fat[near] += some_fat / LAYERS
+        some_water, some_fat, some_inside = head.signals(points_mm[near], levels, stack.pixel_mm / fine)
+        water[:, near] += some_water / LAYERS
+        fat[:, near] += some_fat / LAYERS
         inside[near] += some_inside / LAYERS
     phase = np.exp(1j * smooth_phase(shape_yx, rng, 0.5))
     kx = np.arange(shape_yx[1]) - shape_yx[1] // 2
     shift = np.exp(-2j * np.pi * kx * FAT_SHIFT_HZ * readout_s / shape_yx[1])
     turn = np.exp(1j * rng.uniform(-0.6, 0.6))  # fat has its own phase at the echo
-    kspace = _crop(_kspace(water.reshape(fine_yx)), shape_yx)
-    kspace = kspace + turn * shift * _crop(_kspace(fat.reshape(fine_yx)), shape_yx)
-    image = _image(kspace, 1 / FINE**2) * phase.astype(np.complex64)
-    share = inside.reshape(shape_yx[0], FINE, shape_yx[1], FINE).mean((1, 3))
-    return image.astype(np.complex64), share
+    images = []
+    for some_water, some_fat in zip(water, fat, strict=True):
+        kspace = _crop(_kspace(some_water.reshape(fine_yx)), shape_yx)
+        kspace = kspace + turn * shift * _crop(_kspace(some_fat.reshape(fine_yx)), shape_yx)
+        image = _image(kspace, 1 / fine**2) * phase.astype(np.complex64)
+        images.append(image.astype(np.complex64))
+    return images, inside.reshape(shape_yx[0], fine, shape_yx[1], fine).mean((1, 3))

@@ -2,223 +2,247 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import ismrmrd
-import ismrmrd.hdf5
+import h5py
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from smug_recon.physics import fft_centred
-from smug_recon.simulation.coils import head_array, unit_norm
-from smug_recon.simulation.geometry import Stack, stack
-from smug_recon.simulation.head import Head
-from smug_recon.simulation.masks import sampling_mask
+from smug_recon.simulation.answers import fill_truth
+from smug_recon.simulation.dynamics import State, states
+from smug_recon.simulation.geometry import stack
+from smug_recon.simulation.kspace import KSpace
+from smug_recon.simulation.layout import Layout
+from smug_recon.simulation.masks_zy import sampling_mask_zy
 from smug_recon.simulation.mrdheader import BANDWIDTH, mrd_header
-from smug_recon.simulation.noise import array_covariance, correlated_noise
-from smug_recon.simulation.raw import RawScan
-from smug_recon.simulation.render import render_slice
+from smug_recon.simulation.noise import correlated_noise, covariance_for_snr
+from smug_recon.simulation.objects import Scene
+from smug_recon.simulation.raw import RawFile, RawScan
+from smug_recon.simulation.readout import (
+    DWELL_US,
+    NOISE_DWELL_US,
+    NOISE_SAMPLES,
+    acquisition_header,
+    dwell_us,
+)
+from smug_recon.simulation.schedule import (
+    EXTRA,
+    NOISE,
+    REFERENCE_SCAN,
+    Line,
+    calibration_positions,
+    schedule,
+)
 from smug_recon.simulation.settings import ScanSettings
-from smug_recon.simulation.tissue import CONTRASTS
-from smug_recon.simulation.truth import Truth
+from smug_recon.simulation.truth import Allocate, Truth
 
-DWELL_US = 5.0  # of a readout with twofold oversampling
-NOISE_DWELL_US = 6.5
-NOISE_READOUTS, NOISE_SAMPLES = 32, 512
-ARRAY_UNIT_MM = 280.0  # the unit in which the array is placed around the head
-TICK_MS = 2.5
-START_TICKS = 14_400_000  # 10 o'clock
+__all__ = ["DWELL_US", "NOISE_DWELL_US", "Scanner", "simulate_scan", "write_scan"]
+
+Readout = tuple[NDArray[np.void], NDArray[np.complex64]]
+NOISE_LOCATIONS = 16  # slices or partitions from which the level of the noise is found, at most
+EXTRA_GAIN = np.float32(3)  # readouts that carry no image line are bright, so that one mixed in shows
 
 
-@dataclass(frozen=True)
-class _Line:
-    """One readout to come: phase encode step, slice, flags, or a noise readout when ``step`` is -1."""
-
-    step: int
-    slice_number: int
-    flags: tuple[int, ...]
-    time_ms: float
-
-
-def _flags(*numbers: int) -> int:
-    return sum(1 << (number - 1) for number in numbers)
-
-
-def _order(settings: ScanSettings) -> Iterator[list[int]]:
-    """Yield groups of slices that take turns line by line: even numbers first, as scanners do against cross-
-    talk.
-    """
-    turn = [*range(0, settings.slices, 2), *range(1, settings.slices, 2)]
-    if settings.interleaved:
-        yield turn
-    else:
-        yield from ([number] for number in range(settings.slices))
-
-
-def _calibration_steps(settings: ScanSettings) -> NDArray[np.int64]:
-    lines = settings.matrix_xy[1]
-    start = min(max(lines // 2 - settings.acs // 2, 0), lines - settings.acs)
-    return np.arange(start, start + settings.acs)
-
-
-def _schedule(settings: ScanSettings, mask_y: NDArray[np.bool_], tr_ms: float) -> Iterator[_Line]:
-    """Yield every readout of the scan in the order of acquisition."""
-    if settings.noise_scan:
-        for number in range(NOISE_READOUTS):
-            yield _Line(-1, 0, (ismrmrd.ACQ_IS_NOISE_MEASUREMENT,), 20.0 * number)
-    time_ms = 1000.0
-    calibration = set(_calibration_steps(settings).tolist())
-    passes: list[tuple[list[int], bool]] = [(np.flatnonzero(mask_y).tolist(), True)]
-    if settings.calibration == "separate" and settings.acs:
-        passes.insert(0, (sorted(calibration), False))
-    for steps, imaging in passes:
-        for group in _order(settings):
-            for step in steps:
-                for turn, number in enumerate(group):
-                    flags = []
-                    if not imaging:
-                        flags.append(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION)
-                    elif (
-                        settings.calibration == "embedded"
-                        and settings.acceleration > 1
-                        and step in calibration
-                    ):
-                        flags.append(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION_AND_IMAGING)
-                    if imaging and step == steps[0]:
-                        flags += [ismrmrd.ACQ_FIRST_IN_ENCODE_STEP1, ismrmrd.ACQ_FIRST_IN_SLICE]
-                    if imaging and step == steps[-1]:
-                        flags += [ismrmrd.ACQ_LAST_IN_ENCODE_STEP1, ismrmrd.ACQ_LAST_IN_SLICE]
-                    yield _Line(step, number, tuple(flags), time_ms + tr_ms * turn / len(group))
-                time_ms += tr_ms
-
-
-def _head_of(
-    line: _Line, counter: int, settings: ScanSettings, place: Stack, dwell_us: float
-) -> NDArray[np.void]:
-    noise = line.step < 0
-    head = np.zeros((), ismrmrd.hdf5.acquisition_header_dtype)
-    head["version"] = 1
-    head["flags"] = _flags(*line.flags)
-    head["measurement_uid"] = settings.seed % 2**32
-    head["scan_counter"] = counter
-    head["acquisition_time_stamp"] = START_TICKS + round(line.time_ms / TICK_MS)
-    samples = NOISE_SAMPLES if noise else settings.matrix_xy[0] * settings.oversampling
-    head["number_of_samples"], head["center_sample"] = samples, samples // 2
-    head["available_channels"] = head["active_channels"] = settings.coils
-    head["channel_mask"] = [(1 << min(max(settings.coils - 64 * word, 0), 64)) - 1 for word in range(16)]
-    head["sample_time_us"] = NOISE_DWELL_US if noise else dwell_us
-    head["position"] = place.positions_mm[line.slice_number]
-    head["read_dir"], head["phase_dir"], head["slice_dir"] = place.read_dir, place.phase_dir, place.slice_dir
-    head["idx"]["kspace_encode_step_1"], head["idx"]["slice"] = max(line.step, 0), line.slice_number
-    return head
-
-
-def _coil_images(settings: ScanSettings, place: Stack, dwell_us: float) -> tuple[NDArray, NDArray, NDArray]:
-    """Return magnetisation (s, y, x), sensitivities (s, c, y, x), head share (s, y, x) over the field of view
-    of two readouts.
-    """
-    shape_yx = (settings.matrix_xy[1], 2 * settings.matrix_xy[0])
-    head, contrast = Head(settings.seed), CONTRASTS[settings.contrast]
-    readout_s = dwell_us * 1e-6 * settings.matrix_xy[0] * settings.oversampling
-    rings = 2 if settings.coils < 12 else 3  # so that slices of any orientation can be accelerated
-    images, maps, inside = [], [], []
-    for number in range(settings.slices):
-        rng = np.random.default_rng([settings.seed, 1, number])
-        image, share = render_slice(
-            head, place, number, shape_yx, contrast, settings.thickness_mm, readout_s, rng
-        )
-        points = place.points_mm(number, shape_yx, 1.0, 0.0).T.reshape(3, *shape_yx).astype(np.float64)
-        points -= np.array([0.0, 16.0, 10.0]).reshape(3, 1, 1)
-        images.append(image)
-        inside.append(share)
-        array_rng = np.random.default_rng([settings.seed, 2])
-        maps.append(head_array(points / ARRAY_UNIT_MM, settings.coils, array_rng, rings=rings))
-    stacked = np.stack(maps)
-    stacked /= np.sqrt((np.abs(stacked) ** 2).sum(1))[np.stack(inside) > 0.5].mean()
-    return np.stack(images), stacked, np.stack(inside)
-
-
-def _noise(
-    settings: ScanSettings, coil_scyx: NDArray, maps_scyx: NDArray, inside_syx: NDArray
-) -> NDArray[np.complex128]:
-    """Return the noise covariance of one imaging sample that gives the wanted signal-to-noise ratio."""
-    within = np.moveaxis(maps_scyx, 1, 0)[:, inside_syx > 0.5][:, ::7]
-    covariance_cc = array_covariance(within, np.random.default_rng([settings.seed, 3]))
-    if math.isinf(settings.snr):
-        return np.zeros_like(covariance_cc)
-    signal_cn = np.moveaxis(coil_scyx, 1, 0)[:, inside_syx > 0.5].astype(np.complex128)
-    square_n = (signal_cn.conj() * np.linalg.solve(covariance_cc, signal_cn)).sum(0).real
-    return covariance_cc * (np.sqrt(2 * square_n).mean() / settings.snr) ** 2
-
-
-def _middle(array: NDArray, width: int) -> NDArray:
-    start = array.shape[-1] // 2 - width // 2
-    return array[..., start : start + width]
-
-
-def simulate_scan(settings: ScanSettings) -> RawScan:
-    """Simulate a raw scan; equal settings give equal scans.
+class Scanner:
+    """A scan about to be acquired: ``xml`` is its header, ``readouts`` acquires it, ``fill_truth`` tells the
+    truth.
 
     The head is rendered over twice the readout field of view, weighted with the coil sensitivities,
     transformed with the centred orthonormal transform, sampled, and correlated noise is added. The noise scan
     has a dwell time of its own: its covariance is that of the scan times ``dwell / noise_dwell *
-        relativeReceiverNoiseBandwidth``.
+    relativeReceiverNoiseBandwidth``. One repetition at a time is transformed, and kept on disk when it is
+    large.
     """
-    place = stack(settings.orientation, settings.matrix_xy, settings.slices, settings.spacing_mm)
-    dwell_us = DWELL_US * 2 / settings.oversampling
-    image_syx, maps_scyx, inside_syx = _coil_images(settings, place, dwell_us)
-    width = settings.matrix_xy[0]
-    if settings.oversampling == 1:
-        image_syx, maps_scyx, inside_syx = (
-            _middle(array, width) for array in (image_syx, maps_scyx, inside_syx)
+
+    def __init__(self, settings: ScanSettings) -> None:
+        self.settings, self.layout = settings, Layout.of(settings)
+        slab, layout = settings.three_dimensional, self.layout
+        self.place = stack(
+            settings.orientation,
+            settings.matrix_xy,
+            layout.partitions_z if slab else settings.slices,
+            settings.thickness_mm if slab else settings.spacing_mm,
+            fov=settings.fov,
+            slab=slab,
         )
-    coil_scyx = maps_scyx * image_syx[:, None]
-    covariance_cc = _noise(settings, coil_scyx, maps_scyx, inside_syx)
-    kspace_scyx = fft_centred(torch.from_numpy(coil_scyx), [2, 3]).numpy()
-    acs = settings.acs if settings.calibration in ("embedded", "unflagged") else 0
-    mask_y = sampling_mask(
-        settings.matrix_xy[1],
-        settings.acceleration,
-        acs,
-        np.random.default_rng([settings.seed, 4]),
-        pattern=settings.pattern,
-    )
-    noise_rng = np.random.default_rng([settings.seed, 5])
-    noise_covariance_cc = covariance_cc * (dwell_us / NOISE_DWELL_US * BANDWIDTH)
-    lines = list(_schedule(settings, mask_y, CONTRASTS[settings.contrast].tr_ms))
-    last = lines[-1]
-    lines[-1] = _Line(
-        last.step,
-        last.slice_number,
-        (*last.flags, ismrmrd.ACQ_LAST_IN_REPETITION, ismrmrd.ACQ_LAST_IN_MEASUREMENT),
-        last.time_ms,
-    )
-    heads, samples = np.zeros(len(lines), ismrmrd.hdf5.acquisition_header_dtype), []
-    for counter, line in enumerate(lines):
-        heads[counter] = _head_of(line, counter + 1, settings, place, dwell_us)
-        if line.step < 0:
-            samples.append(correlated_noise(noise_covariance_cc, NOISE_SAMPLES, noise_rng))
-            continue
-        signal_cx = kspace_scyx[line.slice_number, :, line.step]
-        samples.append(signal_cx + correlated_noise(covariance_cc, signal_cx.shape[-1], noise_rng))
-    unit_scyx = np.empty((*coil_scyx.shape[:3], width), np.complex64)
-    shade_syx = np.empty((*coil_scyx.shape[:1], coil_scyx.shape[2], width), np.float32)
-    for number, maps_cyx in enumerate(maps_scyx):
-        unit_scyx[number], shade_syx[number] = unit_norm(_middle(maps_cyx, width))
-    inverse_cc = np.linalg.inv(covariance_cc if np.any(covariance_cc) else np.eye(settings.coils))
-    gain_syx = np.sqrt(np.einsum("scyx,cd,sdyx->syx", unit_scyx.conj(), inverse_cc, unit_scyx).real)
-    gain_syx /= np.sqrt((gain_syx**2).mean())
-    truth_syx = (_middle(image_syx, width) * shade_syx).astype(np.complex64)
-    truth = Truth(
-        image_syx=truth_syx,
-        whitened_syx=(truth_syx * gain_syx).astype(np.complex64),
-        maps_scyx=unit_scyx,
-        inside_syx=_middle(inside_syx, width).astype(np.float32),
-        mask_y=mask_y,
-        covariance_cc=covariance_cc,
-        noise_scan_covariance_cc=noise_covariance_cc,
-    )
-    return RawScan(mrd_header(settings, place), heads, samples, truth)
+        self.scene = Scene(settings, layout, self.place)
+        self.mask_zy = self._mask()
+        self._covariance_cc = self._noise()
+        self._live = np.ones(settings.coils, bool)
+        self._live[list(settings.dead_coils)] = False
+        self._block = calibration_positions(settings, layout)
+
+    @property
+    def xml(self) -> str:
+        """The MRD header."""
+        return mrd_header(self.settings, self.layout, self.place)
+
+    def readouts(self) -> Iterator[Readout]:
+        """Acquire: yield the header and the samples (coil, sample) of every readout in their order."""
+        rng = np.random.default_rng([self.settings.seed, 5])
+        reference = self._reference_kspace() if self.settings.calibration == "external" else None
+        kspace, repetition = self._kspace(0), 0
+        try:
+            for counter, line in enumerate(schedule(self.settings, self.layout, self.mask_zy), 1):
+                if line.state.repetition != repetition:
+                    kspace.close()
+                    repetition = line.state.repetition
+                    kspace = self._kspace(repetition)
+                samples, centre = self._samples(line, kspace, reference, rng)
+                yield (
+                    acquisition_header(
+                        line, counter, samples.shape[1], centre, self.settings, self.layout, self.place
+                    ),
+                    samples,
+                )
+        finally:
+            kspace.close()
+            if reference is not None:
+                reference.close()
+
+    def fill_truth(self, allocate: Allocate) -> None:
+        """Fill the arrays of the truth; ``allocate`` makes room for each."""
+        seen = np.outer(self._live, self._live)
+        mask_zy = np.zeros((self.layout.partitions_z, self.layout.lines_y), bool)
+        mask_zy[:, self.layout.left_out_y :] = self.mask_zy
+        noise_cc = self._covariance_of(NOISE)
+        fill_truth(self.scene, mask_zy, self._covariance_cc * seen, noise_cc * seen, allocate)
+
+    def _mask(self) -> NDArray[np.bool_]:
+        settings, layout = self.settings, self.layout
+        inside = settings.calibration in ("embedded", "unflagged")
+        return sampling_mask_zy(
+            (layout.partitions_z, layout.acquired_y),
+            (layout.partitions_z // 2, layout.centre_y),
+            settings.acceleration,
+            (layout.acs_z, settings.acs) if inside else (0, 0),
+            np.random.default_rng([settings.seed, 4]),
+            settings.pattern,
+        )
+
+    def _noise(self) -> NDArray[np.complex128]:
+        scene = self.scene
+        count = min(scene.locations, NOISE_LOCATIONS)
+        maps, signal = [], []
+        for location in np.linspace(0, scene.locations - 1, count).round().astype(int):
+            within = scene.inside(location) > 0.5
+            maps_cyx = scene.maps(location)
+            maps.append(maps_cyx[:, within])
+            signal.append((maps_cyx * scene.image(location, State()))[:, within])
+        return covariance_for_snr(
+            np.concatenate(maps, axis=1),
+            np.concatenate(signal, axis=1),
+            self.settings.snr,
+            np.random.default_rng([self.settings.seed, 3]),
+        )
+
+    def _covariance_of(self, kind: str) -> NDArray[np.complex128]:
+        """Return the noise covariance in the samples of a kind of readout."""
+        ratio = dwell_us(self.settings) / dwell_us(self.settings, kind)
+        return self._covariance_cc * (ratio * BANDWIDTH if kind == NOISE else ratio)
+
+    def _kspace(self, repetition: int) -> KSpace:
+        """Transform all images of a repetition."""
+        settings, layout, scene = self.settings, self.layout, self.scene
+        rows: NDArray[np.bool_] = np.asarray(self.mask_zy.any(0))
+        rows[[layout.centre_y, *(y for _, y in self._block)]] = True
+        found = KSpace(
+            settings.coils, layout.width_x, np.flatnonzero(rows) + layout.left_out_y, layout.partitions_z
+        )
+        for number, state in enumerate(states(settings, repetition)):
+            for slice_number in range(settings.slices if layout.partitions_z == 1 else 1):
+                places = range(scene.locations) if settings.three_dimensional else [slice_number]
+                coils = (scene.coil_images(place, scene.image(place, state)) for place in places)
+                found.fill(number * settings.slices + slice_number, coils)
+        return found
+
+    def _reference_kspace(self) -> KSpace:
+        """Transform what the external reference scan sees: the centre of its k-space."""
+        settings, layout, scene = self.settings, self.layout, self.scene
+        rows = np.array(sorted({y for _, y in self._block})) + layout.left_out_y
+        found = KSpace(settings.coils, layout.reference_x, rows, layout.partitions_z)
+        for slice_number in range(settings.slices if layout.partitions_z == 1 else 1):
+            places = range(scene.locations) if settings.three_dimensional else [slice_number]
+            found.fill(slice_number, (scene.coil_images(at, scene.reference(at)) for at in places))
+        return found
+
+    def _samples(
+        self, line: Line, kspace: KSpace, reference: KSpace | None, rng: np.random.Generator
+    ) -> tuple[NDArray[np.complex64], int]:
+        """Return the samples (coil, sample) of a readout and the index of its k-space centre."""
+        settings, layout = self.settings, self.layout
+        covariance_cc = self._covariance_of(line.kind)
+        if line.kind == NOISE:
+            samples = correlated_noise(covariance_cc, NOISE_SAMPLES, rng)
+            return self._recorded(samples), NOISE_SAMPLES // 2
+        if line.kind == REFERENCE_SCAN:
+            assert reference is not None
+            z, y = self._block[0]
+            signal_cx = reference.line(
+                line.slice_number, line.step + y + layout.left_out_y, line.partition + z
+            )
+            centre = layout.reference_x // 2
+        else:
+            signal_cx = kspace.line(self._image_number(line), line.step + layout.left_out_y, line.partition)
+            signal_cx, centre = signal_cx[:, layout.left_out_x :], layout.centre_x
+        if line.kind == EXTRA:
+            signal_cx, centre = self._extra(line, signal_cx, centre)
+        samples = signal_cx + correlated_noise(covariance_cc, signal_cx.shape[-1], rng)
+        if line.reverse:
+            samples, centre = samples[:, ::-1], samples.shape[1] - 1 - centre
+        before, after = settings.discard
+        if before + after and line.kind not in (REFERENCE_SCAN, EXTRA):
+            ramp = np.full((settings.coils, before + after), 2 * np.abs(samples).max(), np.complex64)
+            samples = np.concatenate([ramp[:, :before], samples, ramp[:, before:]], axis=1)
+            centre += before
+        return self._recorded(samples), centre
+
+    def _recorded(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        return samples if self._live.all() else samples * self._live[:, None].astype(np.float32)
+
+    def _image_number(self, line: Line) -> int:
+        settings, state = self.settings, line.state
+        number = (state.set * settings.phases + state.phase) * settings.contrasts + state.contrast
+        return number * settings.slices + line.slice_number
+
+    @staticmethod
+    def _extra(
+        line: Line, signal_cx: NDArray[np.complex64], centre: int
+    ) -> tuple[NDArray[np.complex64], int]:
+        """Return what a readout without image line records; navigators are half as long."""
+        if line.is_navigator:
+            half = 2 * (min(centre, signal_cx.shape[1] - centre) // 2)
+            return EXTRA_GAIN * signal_cx[:, centre - half // 2 : centre + half // 2], half // 2
+        return EXTRA_GAIN * signal_cx, centre
+
+
+def simulate_scan(settings: ScanSettings) -> RawScan:
+    """Simulate a raw scan in memory; equal settings give equal scans."""
+    scanner = Scanner(settings)
+    heads, samples = zip(*scanner.readouts(), strict=True)
+    arrays: dict[str, Any] = {}
+
+    def allocate(name: str, shape: tuple[int, ...], dtype: Any) -> Any:
+        return arrays.setdefault(name, np.zeros(shape, dtype))
+
+    scanner.fill_truth(allocate)
+    return RawScan(scanner.xml, np.stack(heads), list(samples), Truth(**arrays))
+
+
+def write_scan(settings: ScanSettings, path: Path, truth: Path | None = None) -> Iterator[int]:
+    """Simulate a raw scan onto the disk in bounded memory; yields the readouts written so far.
+
+    The file is the same as ``write_raw(simulate_scan(settings), path)``.
+    """
+    scanner = Scanner(settings)
+    with RawFile(path, scanner.xml) as file:
+        for head, samples in scanner.readouts():
+            file.append(head, samples)
+            yield file.count
+    if truth is None:
+        return
+    truth.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(truth, "w") as answers:
+        scanner.fill_truth(lambda name, shape, dtype: answers.create_dataset(name, shape, dtype))

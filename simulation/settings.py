@@ -4,30 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smug_recon.errors import ConfigurationError
-from smug_recon.simulation.geometry import ORIENTATIONS
-from smug_recon.simulation.masks import PATTERNS
-from smug_recon.simulation.tissue import CONTRASTS
+from smug_recon.simulation.checks import CALIBRATIONS, check
 
-CALIBRATIONS = ("embedded", "separate", "unflagged", "none")
+__all__ = ["CALIBRATIONS", "ScanSettings"]
 
 
 @dataclass(frozen=True)
 class ScanSettings:
-    """Settings of one simulated scan.
+    """Settings of one simulated scan; the names are those of the options of ``smug-recon simulate``.
 
     Attributes:
-        matrix_xy: reconstructed matrix, readout and phase encode. coils: receive channels.
-        acceleration: net for ``random``, nominal for ``regular`` lines; 1 samples every line.
-        acs: calibration lines. calibration: ``embedded`` (flagged as calibration and imaging), ``separate``
-            (a reference scan before the imaging lines), ``unflagged`` (there, but not flagged), ``none``.
+        matrix_xy: reconstructed matrix, readout and phase encode. matrix_z: partitions of a three-dimensional
+            scan, 1 for slices. coils: receive channels.
+        acceleration: net for ``random`` and ``poisson``, nominal for ``regular`` lines; 1 samples every line.
+        acs: calibration lines (a block of ``acs x acs`` in ky-kz). calibration: ``embedded`` (flagged as
+            calibration and imaging), ``separate`` (lines of the same scan in front of the imaging lines),
+            ``external`` (a scan of lower resolution and another contrast in front, in an encoding of its
+            own), ``unflagged`` (there, but not flagged), ``none``.
         oversampling: of the readout, 1 or 2. slices, interleaved: number, and whether they take turns line by
             line.
         orientation: axial, sagittal, coronal, or oblique (an axial stack tilted about all three axes).
         noise_scan: put noise readouts in front. snr: mean signal in the head over the noise standard
-            deviation of the real part, in the fully sampled, optimally combined image; ``inf`` for none.
-            contrast: t1w, t2w, flair.
-        thickness_mm, spacing_mm: of the slices. seed: of everything that is drawn.
+            deviation of the real part, in the fully sampled, optimally combined image of one average; ``inf``
+            for none. contrast: t1w, t2w, flair.
+        thickness_mm, spacing_mm: of the slices; ``thickness_mm`` is that of a partition in 3-D. seed: of
+            everything that is drawn.
+        partial_fourier: share of the phase-encode lines that is acquired, the beginning left out.
+        asymmetric_echo: share of the readout samples left out before the echo.
+        contrasts, phases, repetitions, averages, sets, segments: how many; the truth differs between all but
+            averages and segments.
+        phase_oversampling: lines added, as a share of ``matrix_xy[1]``. recon_matrix_xy: zero-filled matrix
+            of the images. fov: field of view relative to the smallest that holds the head; below 1 it folds.
+        dead_coils: channels, from 0, that record nothing. reversed_lines: every second readout runs backwards.
+        extra_lines: readouts that carry no image line, out of ``dummy``, ``navigator``,
+            ``phase-correction``, ``surface-coil``, ``feedback``. discard: samples before and after a readout
+            that are to be discarded.
     """
 
     matrix_xy: tuple[int, int] = (256, 256)
@@ -46,39 +57,32 @@ class ScanSettings:
     thickness_mm: float = 4.0
     spacing_mm: float = 11.0
     seed: int = 0
+    matrix_z: int = 1
+    partial_fourier: float = 1.0
+    asymmetric_echo: float = 0.0
+    contrasts: int = 1
+    phases: int = 1
+    repetitions: int = 1
+    averages: int = 1
+    sets: int = 1
+    segments: int = 1
+    phase_oversampling: float = 0.0
+    recon_matrix_xy: tuple[int, int] | None = None
+    fov: float = 1.0
+    dead_coils: tuple[int, ...] = ()
+    reversed_lines: bool = False
+    extra_lines: tuple[str, ...] = ()
+    discard: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
-        choices = (
-            ("pattern", self.pattern, PATTERNS),
-            ("calibration", self.calibration, CALIBRATIONS),
-            ("orientation", self.orientation, ORIENTATIONS),
-            ("contrast", self.contrast, tuple(CONTRASTS)),
-            ("oversampling", self.oversampling, (1, 2)),
-        )
-        for name, value, allowed in choices:
-            if value not in allowed:
-                wanted = ", ".join(str(choice) for choice in allowed)
-                raise ConfigurationError(f"{name} {value!r}", f"one of {wanted}", f"change --{name}")
-        limits = (
-            ("matrix x", self.matrix_xy[0], 16, 2048),
-            ("matrix y", self.matrix_xy[1], 16, 2048),
-            ("coils", self.coils, 1, 128),
-            ("slices", self.slices, 1, 512),
-            ("acceleration", self.acceleration, 1, self.matrix_xy[1] / 4),
-            ("acs", self.acs, 0, self.matrix_xy[1]),
-            ("seed", self.seed, 0, 2**63),
-        )
-        for name, number, low, high in limits:
-            if not low <= number <= high:
-                raise ConfigurationError(
-                    f"{name} {number}", f"{low} to {high:g}", f"change --{name.split()[0]}"
-                )
-        if not self.snr > 0:
-            raise ConfigurationError(f"snr {self.snr}", "a positive number or inf", "change --snr")
-        lines = round(self.matrix_xy[1] / self.acceleration)
-        if self.pattern == "random" and self.calibration in ("embedded", "unflagged") and self.acs > lines:
-            raise ConfigurationError(
-                f"{self.acs} calibration lines and acceleration {self.acceleration:g}",
-                f"at most the {lines} lines that this acceleration samples in all",
-                "lower --acs or --acceleration",
-            )
+        check(self)
+
+    @property
+    def three_dimensional(self) -> bool:
+        """Whether partitions are encoded."""
+        return self.matrix_z > 1
+
+    @property
+    def changes(self) -> bool:
+        """Whether the object changes during the scan (phases, repetitions, sets)."""
+        return max(self.phases, self.repetitions, self.sets) > 1
