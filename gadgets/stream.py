@@ -110,16 +110,35 @@ def chain(
 ) -> Iterator[Any]:
     """Compose the stages."""
     from smug_recon.gadgets.coils import coil_maps
-    from smug_recon.gadgets.completion import Arrival
     from smug_recon.gadgets.dress import dress
     from smug_recon.gadgets.echo import complete_echoes
-    from smug_recon.gadgets.gather import Limits, gather
     from smug_recon.gadgets.matrix import to_recon_matrix
+    from smug_recon.gadgets.scale import scale
+    from smug_recon.gadgets.unroll import unroll
+
+    timed = report.timed
+    stream = gathered(items, plan, header, report, arrival)
+    stream = timed("coil maps", coil_maps(stream, plan, report))
+    stream = timed("network", unroll(stream, plan, model, report))
+    stream = timed("echo", complete_echoes(stream, plan))
+    stream = timed("matrix", to_recon_matrix(stream, plan))
+    stream = timed("scale", scale(stream, plan, report))
+    yield from timed("dress", dress(stream, plan, model, title(header)))
+
+
+def gathered(
+    items: Iterable[Any],
+    plan: Plan,
+    header: ismrmrd.xsd.ismrmrdHeader,
+    report: Report,
+    arrival: Arrival | None = None,
+) -> Iterator[Any]:
+    """Compose the stages from readouts to whitened slices; training on measured scans goes through them as well."""
+    from smug_recon.gadgets.completion import Arrival
+    from smug_recon.gadgets.gather import Limits, gather
     from smug_recon.gadgets.oversampling import remove_oversampling
     from smug_recon.gadgets.prewhiten import NoiseScan, prewhiten
     from smug_recon.gadgets.reference_scan import ReferenceScan
-    from smug_recon.gadgets.scale import scale
-    from smug_recon.gadgets.unroll import unroll
 
     arrival, noise, timed = arrival or Arrival(), NoiseScan(report), report.timed
 
@@ -130,13 +149,7 @@ def chain(
     stream = timed("readout", remove_oversampling(stream, plan, report))
     stream = timed("gather", gather(stream, plan, arrival, Limits.of(header, plan), report))
     stream = timed("reference scan", reference.attach(stream))
-    stream = timed("prewhiten", prewhiten(stream, noise, plan))
-    stream = timed("coil maps", coil_maps(stream, plan, report))
-    stream = timed("network", unroll(stream, plan, model, report))
-    stream = timed("echo", complete_echoes(stream, plan))
-    stream = timed("matrix", to_recon_matrix(stream, plan))
-    stream = timed("scale", scale(stream, plan, report))
-    yield from timed("dress", dress(stream, plan, model, title(header)))
+    return timed("prewhiten", prewhiten(stream, noise, plan))
 
 
 def title(header: ismrmrd.xsd.ismrmrdHeader) -> str:
