@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import gadgetron.external
 
-__all__ = ["reconstruct", "run"]
+__all__ = ["reconstruct", "reconstruct_buffers", "run"]
 
 
 def reconstruct(connection: gadgetron.external.Connection) -> None:
@@ -20,6 +20,13 @@ def reconstruct(connection: gadgetron.external.Connection) -> None:
     from smug_recon.gadgets.stream import reconstruct as stream
 
     stream(connection)
+
+
+def reconstruct_buffers(connection: gadgetron.external.Connection) -> None:
+    """Reconstruct what Gadgetron's C++ front end sends (see :mod:`smug_recon.gadgets.front_end`)."""
+    from smug_recon.gadgets.front_end import reconstruct_buffers as front_end
+
+    front_end(connection)
 
 
 def __getattr__(name: str) -> Any:

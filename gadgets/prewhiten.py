@@ -70,6 +70,15 @@ class NoiseScan:
             )
         return self._whitening_cc
 
+    def refuse(self) -> None:
+        """Raise DataError where noise readouts have arrived although the coils are said to be white already."""
+        if self._readouts:
+            raise DataError(
+                f"{len(self._readouts)} noise readouts, although the coils are said to be prewhitened upstream",
+                "no noise scan behind NoiseAdjustGadget",
+                "set prewhitened_upstream: false, or put NoiseAdjustGadget before this node",
+            )
+
     def scale(self, dwell_us: float, bandwidth: float) -> float:
         """Return the factor between the noise scan and lines of ``dwell_us``; 1 where a dwell time is unknown."""
         if not (dwell_us > 0 and self._dwell_us > 0):
@@ -133,7 +142,10 @@ def prewhiten(items: Iterable[Any], noise: NoiseScan, plan: Plan) -> Iterator[An
     """Whiten every slice, its separate calibration lines included; without a noise scan slices pass as they
     are."""
     for item in items:
-        if isinstance(item, Slice) and plan.pipeline.prewhitening:
+        if isinstance(item, Slice) and plan.pipeline.prewhitened_upstream:
+            noise.refuse()
+            whitened_before(item)
+        elif isinstance(item, Slice) and plan.pipeline.prewhitening:
             whitening_cc = noise.whitening(item.kspace_cyx.shape[0])
             if whitening_cc is not None:
                 bandwidth = plan.receiver_noise_bandwidth
@@ -144,6 +156,17 @@ def prewhiten(items: Iterable[Any], noise: NoiseScan, plan: Plan) -> Iterator[An
                     item.calibration_cyx = whiten(item.calibration_cyx, whitening_cc * scale)
                 item.whitened = True
         yield item
+
+
+def whitened_before(item: Slice) -> None:
+    """Bring a slice that Gadgetron's NoiseAdjustGadget has whitened from variance 2 to variance 1, in place.
+
+    There the real and the imaginary part have variance 1 each, unless a dwell time was unknown: then both share it.
+    """
+    item.kspace_cyx = item.kspace_cyx * (0.5**0.5 if item.dwell_us > 0 else 1.0)
+    if item.calibration_cyx is not None:
+        item.calibration_cyx = item.calibration_cyx * (0.5**0.5 if item.calibration_dwell_us > 0 else 1.0)
+    item.whitened = True
 
 
 def whiten(kspace_cyx: Tensor, whitening_cc: Tensor) -> Tensor:

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from smug_recon.errors import ConfigurationError
 
@@ -33,12 +41,34 @@ class ModelFile(_Part):
 
 
 class CoilMaps(_Part):
-    """ESPIRiT settings (DOI 10.1002/mrm.24751): kernel and calibration width in samples."""
+    """ESPIRiT settings (DOI 10.1002/mrm.24751): kernel and calibration width in samples.
+
+    ``folding``: what is done where the head is larger than the field of view (two sets of maps, or a warning
+    alone, or it is not looked for).
+    """
 
     kernel: int = Field(6, ge=3, le=12)
     threshold: float = Field(0.02, gt=0, lt=1)
     crop: float = Field(0.0, ge=0, le=1)
     calibration_width: int = Field(24, ge=8, le=128)
+    folding: Literal["two-sets", "warn", "ignore"] = "two-sets"
+
+
+class CoilCompression(_Part):
+    """Virtual coils: SVD over the scan, or GCC at every readout position (DOI 10.1002/mrm.24267).
+
+    ``channels`` are kept, or as many as hold the share ``energy`` of the calibration data.
+    """
+
+    method: Literal["none", "svd", "gcc"] = "none"
+    channels: int | None = Field(None, ge=1, le=1024)
+    energy: float | None = Field(None, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> CoilCompression:
+        if self.method != "none" and (self.channels is None) == (self.energy is None):
+            raise ValueError("either channels or energy with the methods svd and gcc")
+        return self
 
 
 class Images(_Part):
@@ -60,7 +90,10 @@ class Pipeline(_Part):
     seed: int = Field(0, ge=0, lt=2**63)
     samples: int = Field(2, ge=0, le=64)
     prewhitening: bool = True
+    prewhitened_upstream: bool = False
     pass_on: Literal["all", "images"] = "all"
+    coil_compression: CoilCompression = CoilCompression()  # type: ignore[call-arg]
+    partial_fourier: Literal["pocs", "zero_fill"] = "pocs"
     coil_maps: CoilMaps = CoilMaps()  # type: ignore[call-arg]
     images: Images = Images()  # type: ignore[call-arg]
 
