@@ -199,6 +199,42 @@ def test_the_shipped_gadgetron_configurations_run_the_shipped_pipeline(name: str
         assert action.attrib["address"] == "127.0.0.1"
 
 
+@pytest.mark.parametrize("kind", ["buckets", "buffers"])
+def test_the_configurations_behind_gadgetrons_front_end(kind: str) -> None:
+    name = f"Generic_Cartesian_SMUG_{kind}"
+    assert load_pipeline(name) == load_pipeline().with_overrides(
+        {"pass_on": "images", "prewhitened_upstream": True}
+    )
+    root = ET.parse(shipped_folder() / f"{name}.xml").getroot()
+    assert (root.tag, root.findtext("version")) == ("configuration", "2")
+    readers = [each.findtext("classname") for each in root.iter("reader")]
+    assert readers == ["AcquisitionReader", "WaveformReader"][: 2 if kind == "buckets" else 1]
+    assert [each.findtext("classname") for each in root.iter("writer")] == ["ImageWriter"]
+    stream = root.find("stream")
+    assert stream is not None
+    gadgets = [
+        "NoiseAdjust",
+        "AsymmetricEchoAdjustRO",
+        "RemoveROOversampling",
+        "AcquisitionAccumulateTrigger",
+    ]
+    gadgets += ["BucketToBuffer"] if kind == "buffers" else []
+    assert [each.findtext("classname") for each in stream.iter("gadget")] == [f"{g}Gadget" for g in gadgets]
+    assert {each.findtext("dll") for each in stream.iter("gadget")} == {"gadgetron_mricore"}
+    action = stream[-1][0]
+    assert (stream[-1].tag, action.tag, action.attrib["type"]) == ("external", "execute", "python")
+    from importlib import import_module
+
+    assert callable(getattr(import_module(action.attrib["name"]), action.attrib["target"]))
+
+
+def test_replay_plays_raw_readouts_whatever_stands_before_the_node() -> None:
+    from smug_recon.replay.configuration import configuration_element
+
+    found = pipeline_of(configuration_element("Generic_Cartesian_SMUG_buffers", {"seed": "3"}))
+    assert not found.prewhitened_upstream and found.prewhitening and found.seed == 3
+
+
 def test_a_gadgetron_file_without_our_node_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.xml"
     path.write_text(
