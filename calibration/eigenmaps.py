@@ -18,15 +18,22 @@ def _waves(size: int, reach: int, device: torch.device) -> Tensor:
     return torch.exp(2j * math.pi * grid_positions(size, device)[:, None] * lags).to(torch.complex64)
 
 
-def image_space_gram(lags_yxcc: Tensor, grid_yx: tuple[int, int]) -> Tensor:
-    """Evaluate ``G(r) = sum_l exp(2 pi i l.r) lags(l)`` on a centred grid; shape (y, x, c, c)."""
+def image_space_gram(
+    lags_yxcc: Tensor, grid_yx: tuple[int, int], rows: tuple[int, int] | None = None
+) -> Tensor:
+    """Evaluate ``G(r) = sum_l exp(2 pi i l.r) lags(l)`` on a centred grid; shape (y, x, c, c).
+
+    Args:
+        rows: first row and the one after the last, of the grid; all of them unless given.
+    """
+    start, stop = rows or (0, grid_yx[0])
     reach_y, reach_x = (lags_yxcc.shape[0] - 1) // 2, (lags_yxcc.shape[1] - 1) // 2
     coils = lags_yxcc.shape[-1]
-    waves_y = _waves(grid_yx[0], reach_y, lags_yxcc.device)
+    waves_y = _waves(grid_yx[0], reach_y, lags_yxcc.device)[start:stop]
     waves_x = _waves(grid_yx[1], reach_x, lags_yxcc.device)
     partial = waves_y @ lags_yxcc.reshape(2 * reach_y + 1, -1)
-    gram = waves_x @ partial.reshape(grid_yx[0], 2 * reach_x + 1, coils * coils)
-    return gram.reshape(*grid_yx, coils, coils)
+    gram = waves_x @ partial.reshape(stop - start, 2 * reach_x + 1, coils * coils)
+    return gram.reshape(stop - start, grid_yx[1], coils, coils)
 
 
 def _normalised(vectors: Tensor) -> Tensor:
@@ -59,3 +66,9 @@ def dominant_eigenvectors(gram_yxcc: Tensor, iterations: int) -> tuple[Tensor, T
         vectors = _normalised(power @ vectors)
     eigenvalues = (vectors.conj() * (gram @ vectors)).real.sum((-2, -1))
     return vectors.reshape(height, width, coils), eigenvalues.reshape(height, width)
+
+
+def deflated(gram_yxcc: Tensor, vectors_yxc: Tensor, eigenvalues_yx: Tensor) -> Tensor:
+    """Return ``G - lambda s s^H``: its dominant eigenvector is the second one of G."""
+    outer = vectors_yxc[..., :, None] * vectors_yxc[..., None, :].conj()
+    return gram_yxcc - eigenvalues_yx[..., None, None] * outer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -27,6 +29,35 @@ def _scaled(calibration_cyx: Tensor, kernel: int) -> tuple[Tensor, float]:
         )
     peak = float(calibration_cyx.abs().amax()) or 1.0
     return (calibration_cyx / peak).to(torch.complex64), peak
+
+
+@dataclass(frozen=True)
+class MapSpace:
+    """What a calibration block says about the maps: everything but the solution at every point.
+
+    ``lags_yxcc`` are the lags of the image-space Gram matrix, ``start_c`` is the first principal component of
+    the coils, ``noise_level`` the known noise (0: unknown).
+    """
+
+    lags_yxcc: Tensor
+    start_c: Tensor
+    noise_level: float
+
+    @property
+    def coils(self) -> int:
+        """Number of receive channels."""
+        return int(self.lags_yxcc.shape[-1])
+
+
+def map_space(
+    calibration_cyx: Tensor, *, kernel: int = 6, threshold: float = 0.02, noise_level: float = 0.0
+) -> MapSpace:
+    """Find the signal space of a calibration block; arguments and errors as in :func:`espirit_maps`."""
+    calibration_cyx, peak = _scaled(calibration_cyx, kernel)
+    kernel_yx = (kernel, kernel)
+    projector = signal_projector(calibration_cyx, kernel_yx, threshold, noise_level / peak)
+    lags_yxcc = lag_sums(projector, kernel_yx, calibration_cyx.shape[0])
+    return MapSpace(lags_yxcc, principal_coil(calibration_cyx), noise_level)
 
 
 def espirit_maps(
@@ -66,15 +97,18 @@ def espirit_maps(
     Raises:
         DataError: the block is smaller than the kernel, or holds values that are not finite.
     """
-    calibration_cyx, peak = _scaled(calibration_cyx, kernel)
-    kernel_yx = (kernel, kernel)
-    projector = signal_projector(calibration_cyx, kernel_yx, threshold, noise_level / peak)
-    lags = lag_sums(projector, kernel_yx, calibration_cyx.shape[0])
+    space = map_space(calibration_cyx, kernel=kernel, threshold=threshold, noise_level=noise_level)
+    return first_set(space, shape_yx, crop=crop, grid=grid, iterations=iterations)
+
+
+def first_set(
+    space: MapSpace, shape_yx: tuple[int, int], *, crop: float = 0.95, grid: int = 64, iterations: int = 96
+) -> tuple[Tensor, Tensor]:
+    """Return maps and eigenvalues of a known space (see :func:`espirit_maps`)."""
     grid_yx = (min(grid, shape_yx[0]), min(grid, shape_yx[1]))
-    vectors_yxc, eigenvalue_yx = dominant_eigenvectors(image_space_gram(lags, grid_yx), iterations)
+    vectors_yxc, eigenvalue_yx = dominant_eigenvectors(image_space_gram(space.lags_yxcc, grid_yx), iterations)
     sparse_yxc, weights_yx = vectors_yxc[::2, ::2], (eigenvalue_yx[::2, ::2] > crop).to(torch.float32)
-    start_c = principal_coil(calibration_cyx)
-    reference_c = reference_coil(sparse_yxc.flatten(0, 1), weights_yx.flatten(), start_c)
+    reference_c = reference_coil(sparse_yxc.flatten(0, 1), weights_yx.flatten(), space.start_c)
     overlap_yx1 = (vectors_yxc.conj() @ reference_c)[..., None]
     maps_cyx = resample((vectors_yxc * overlap_yx1).permute(2, 0, 1), shape_yx)
     eigenvalue_yx = resample(eigenvalue_yx, shape_yx).clamp(0, 1)

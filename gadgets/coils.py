@@ -15,7 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from smug_recon.calibration import calibration_block, calibration_lines, espirit_maps
+from smug_recon.calibration import calibration_block, calibration_lines
+from smug_recon.calibration.espirit import first_set, map_space
+from smug_recon.calibration.map_sets import folded_share, map_sets
 from smug_recon.errors import DataError
 from smug_recon.gadgets.items import Slice
 from smug_recon.gadgets.plan import Plan
@@ -23,6 +25,11 @@ from smug_recon.gadgets.timing import Report
 from smug_recon.physics import fft_centred, ifft_centred
 
 log = logging.getLogger(__name__)
+
+#: share of the object in which a second set of maps is needed, above which it is used
+FOLDED_SHARE = 0.01
+FOLDED = "the head is larger than the field of view and folds: two sets of coil maps"
+ONE_SET = "the head is larger than the field of view and folds: one set of coil maps leaves artefacts"
 
 
 def coil_maps(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]:
@@ -33,17 +40,19 @@ def coil_maps(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]
 
     Maps from low-resolution images count as a fallback.
     """
-    latest: dict[tuple[int, int], Tensor] = {}  # by slice and partition
+    latest: dict[tuple[int, int], tuple[Tensor, Tensor | None]] = {}  # by slice and partition
     repeats = plan.repetitions > 1
     for item in items:
         if isinstance(item, Slice):
             block_cyx = centre_block(item, plan)
             before = latest.get((item.key.slice, item.partition))
             if block_cyx is not None:
-                item.maps_cyx = maps_from_block(block_cyx, item.kspace_cyx.shape, plan, item.whitened)
-            elif before is not None and before.shape == item.kspace_cyx.shape:
-                item.maps_cyx = before
+                _from_block(item, block_cyx, plan, report)
+            elif before is not None and before[0].shape == item.kspace_cyx.shape:
+                item.maps_cyx, item.second_maps_cyx = before
                 item.notes.append("coil maps of an earlier repetition")
+                if before[1] is not None:
+                    item.notes.append(FOLDED)
             else:
                 item.maps_cyx = low_resolution_maps(item)
                 item.notes.append(
@@ -51,8 +60,8 @@ def coil_maps(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]
                 )
                 report.fallbacks += 1
                 report.warn("too few calibration lines for ESPIRiT: coil maps from low-resolution images")
-            if repeats and block_cyx is not None:
-                latest[item.key.slice, item.partition] = item.maps_cyx
+            if repeats and block_cyx is not None and item.maps_cyx is not None:
+                latest[item.key.slice, item.partition] = item.maps_cyx, item.second_maps_cyx
             item.calibration_cyx = None
         yield item
 
@@ -73,24 +82,35 @@ def centre_block(item: Slice, plan: Plan) -> Tensor | None:
     return calibration_block(hybrid_cyx, lines, settings.calibration_width)
 
 
-def maps_from_block(block_cyx: Tensor, shape_cyx: torch.Size, plan: Plan, whitened: bool) -> Tensor:
-    """Return the ESPIRiT maps of a calibration block; a single coil sees everything with weight one.
+def _from_block(item: Slice, block_cyx: Tensor, plan: Plan, report: Report) -> None:
+    """Set the ESPIRiT maps of a slice, two sets of them where the head folds; a single coil sees everything
+    with weight one.
 
     After prewhitening the noise is known (variance one), and what it alone can reach stays out of the maps.
     """
-    coils, lines_y, readout_x = shape_cyx
+    coils, lines_y, readout_x = item.kspace_cyx.shape
     if coils == 1:
-        return torch.ones((1, lines_y, readout_x), dtype=torch.complex64)
+        item.maps_cyx = torch.ones((1, lines_y, readout_x), dtype=torch.complex64)
+        return
     settings = plan.pipeline.coil_maps
-    maps_cyx, _ = espirit_maps(
+    space = map_space(
         block_cyx,
-        (lines_y, readout_x),
         kernel=settings.kernel,
         threshold=settings.threshold,
-        noise_level=1.0 if whitened else 0.0,
-        crop=settings.crop,
+        noise_level=1.0 if item.whitened else 0.0,
     )
-    return maps_cyx.to(torch.complex64)
+    share = 0.0 if settings.folding == "ignore" else folded_share(space)
+    folds, two_sets = share > FOLDED_SHARE, settings.folding == "two-sets"
+    if folds:
+        text = FOLDED if two_sets else ONE_SET
+        report.warn(text)
+        item.notes.append(text if two_sets else f"WARNING: {text}")
+        log.info("%s: the second eigenvalue is near one in %.1f %% of the object", item.key, 100 * share)
+    if folds and two_sets:
+        maps_scyx, _ = map_sets(space, (lines_y, readout_x))
+        item.maps_cyx, item.second_maps_cyx = maps_scyx[0].contiguous(), maps_scyx[1].contiguous()
+        return
+    item.maps_cyx = first_set(space, (lines_y, readout_x), crop=settings.crop)[0].to(torch.complex64)
 
 
 def low_resolution_maps(item: Slice) -> Tensor:

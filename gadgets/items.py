@@ -111,6 +111,8 @@ class Slice:
     calibration_mask_y: Tensor | None = None
     calibration_dwell_us: float = 0.0
     maps_cyx: Tensor | None = None
+    second_maps_cyx: Tensor | None = None  # of what folds into the field of view; zero where nothing does
+    left_out: tuple[int, ...] = ()  # receive channels that are not in kspace_cyx: they have no signal
     lines: int = 0
     whitened: bool = False
     notes: list[str] = field(default_factory=list)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smug_recon.gadgets.folding import folded_conventional, folded_network
 from smug_recon.gadgets.items import Reconstruction, Slice
 from smug_recon.gadgets.model import Model
 from smug_recon.gadgets.plan import Plan
@@ -43,16 +44,28 @@ def reconstructions(item: Slice, plan: Plan, model: Model, report: Report) -> It
     maps_bcyx = item.maps_cyx[None].to(model.device)
     mask_by = (item.mask_y if item.weight_y is None else item.weight_y)[None].to(model.device)
     conventional: Tensor | None = None
+    sets_bscyx: Tensor | None = None
+    if item.second_maps_cyx is not None:
+        sets_bscyx = torch.stack([item.maps_cyx, item.second_maps_cyx])[None].to(model.device)
+
+    def cg() -> Tensor:
+        if sets_bscyx is not None:
+            return folded_conventional(kspace_bcyx, sets_bscyx, mask_by)
+        return cg_sense(kspace_bcyx, maps_bcyx, mask_by)
+
     with torch.inference_mode():
         if bool(kspace_bcyx.any()) and bool(maps_bcyx.any()):
             seed, samples = plan.pipeline.seed, plan.pipeline.samples
-            image_byx, _ = model.forward(kspace_bcyx, maps_bcyx, mask_by, seed, samples)
+            if sets_bscyx is not None:
+                image_byx = folded_network(kspace_bcyx, sets_bscyx, mask_by, model, seed, samples)
+            else:
+                image_byx, _ = model.forward(kspace_bcyx, maps_bcyx, mask_by, seed, samples)
         else:  # a network may see something in nothing
             image_byx = torch.zeros_like(kspace_bcyx[:, 0])
             item.notes.append("no signal")
         smug = _of(item, SMUG, image_byx)
         if not finite(smug.image_yx):
-            conventional = cg_sense(kspace_bcyx, maps_bcyx, mask_by)
+            conventional = cg()
             smug = _of(item, SMUG, torch.nan_to_num(conventional, 0.0, 0.0, 0.0))
             smug.fallback = True
             smug.notes.append("FALLBACK to CG-SENSE: the network gave values that are not finite")
@@ -63,7 +76,7 @@ def reconstructions(item: Slice, plan: Plan, model: Model, report: Report) -> It
         yield smug
         if plan.pipeline.images.conventional:
             if conventional is None:
-                conventional = cg_sense(kspace_bcyx, maps_bcyx, mask_by)
+                conventional = cg()
             yield _of(item, CG_SENSE, torch.nan_to_num(conventional, 0.0, 0.0, 0.0))
 
 

@@ -4,6 +4,7 @@ from smug_recon.physics.cg import conjugate_gradient, data_consistency
 from smug_recon.physics.cg_sense import cg_sense
 from smug_recon.physics.fourier import fft_centred, ifft_centred
 from smug_recon.physics.sense import sense_adjoint, sense_forward
+from smug_recon.physics.soft_sense import soft_adjoint, soft_forward, soft_sense
 
 __all__ = [
     "cg_sense",
@@ -13,4 +14,7 @@ __all__ = [
     "ifft_centred",
     "sense_adjoint",
     "sense_forward",
+    "soft_adjoint",
+    "soft_forward",
+    "soft_sense",
 ]
