@@ -177,7 +177,7 @@ def calibration_of(
     if space.fov_y_mm < 0.99 * axis_y.fov_mm or space.fov_x_mm < 0.99 * axis_x.fov_mm:
         report.warn("the field of view of the reference scan is smaller than that of the image")
     rows, kspace_cyx = stacked(lines, space)
-    first, last = block(rows, space, report)
+    first, last = block(rows, report)
     chosen = [at for at, row in enumerate(rows) if first <= row <= last]
     if not chosen:
         return None
@@ -200,7 +200,7 @@ def stacked(lines: dict[int, list[ismrmrd.Acquisition]], space: Space) -> tuple[
     return [step - centre for step in steps], torch.from_numpy(np.stack(blocks, 1))
 
 
-def block(rows: list[int], space: Space, report: Report) -> tuple[int, int]:
+def block(rows: list[int], report: Report) -> tuple[int, int]:
     """Return the first and last row of the contiguous lines about the k-space centre; (1, 0) if there is none."""
     if 0 not in rows:
         report.warn("a reference scan without the k-space centre is not used")

@@ -72,6 +72,10 @@ def readout_rows(found: Survey, pipeline: Pipeline) -> list[tuple[str, str]]:
         ("calibration", f"{_span(found.calibration)} lines about the k-space centre"),
         ("noise scan", noise),
     ]
+    if found.reference_readouts:
+        rows.append(
+            ("reference", f"{found.reference_readouts} readouts of an external scan, for the coil maps")
+        )
     if found.passed_on:
         rows.append(("passed on", f"{found.passed_on} readouts that carry no image line"))
     return rows

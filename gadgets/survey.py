@@ -24,6 +24,7 @@ from smug_recon.gadgets.items import (
 from smug_recon.gadgets.oversampling import hybrid_line
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.prewhiten import common_dwell_us
+from smug_recon.gadgets.reference_scan import block, is_reference, spaces_of
 from smug_recon.gadgets.timing import Report
 
 
@@ -34,6 +35,7 @@ class Survey:
     readouts: int
     noise_readouts: int
     passed_on: int
+    reference_readouts: int
     coils: int
     samples: int
     slices: int
@@ -45,27 +47,28 @@ class Survey:
     warnings: tuple[str, ...]
 
 
-def survey(heads: np.ndarray, plan: Plan) -> Survey:
+def survey(heads: np.ndarray, plan: Plan, header: ismrmrd.xsd.ismrmrdHeader | None = None) -> Survey:
     """Check the headers of all readouts against the plan; DataError, with one clear message.
 
     Args:
         heads: table with the fields of ``ismrmrd.hdf5.acquisition_header_dtype``.
-        plan: of the same scan.
+        plan: of the same scan. header: its MRD header, to tell an external reference scan.
     """
     notes: list[str] = []
+    heads, reference = _without_reference(heads, plan, header, notes)
     noise = heads[heads["flags"] & np.uint64(NOISE) != 0]
     others = heads[heads["flags"] & np.uint64(NOISE) == 0]
     foreign = others["flags"] & np.uint64(sum(NOT_IMAGING)) != 0
     foreign |= others["encoding_space_ref"] != 0
     lines = others[~foreign]
     _check_any(heads, noise, lines)
-    coils, samples = _check_shape(lines)
+    coils, samples = _check_shape(lines[~_separate(lines, plan)])
     _check_noise(noise, coils, plan)
     _check_rows(lines, plan)
     _check_samples(lines, plan, notes)
     masks = _masks(lines, plan)
     sampled = [int(imaging.sum()) for imaging, _, _ in masks.values()]
-    calibration = _calibration(masks, coils, plan, notes)
+    calibration = _calibration(masks, coils, plan, notes, _reference_lines(reference, plan, header))
     slices = len({key.slice for key in masks})
     if plan.coils is not None and plan.coils != coils:
         notes.append(f"the header gives {plan.coils} receiver channels, the readouts have {coils}")
@@ -77,7 +80,7 @@ def survey(heads: np.ndarray, plan: Plan) -> Survey:
             f"the header gives acceleration {plan.acceleration_y:g}, the readouts {acceleration:.2f}"
         )
     return Survey(
-        readouts=len(heads),
+        readouts=len(heads) + len(reference),
         noise_readouts=len(noise),
         passed_on=int(foreign.sum()),
         coils=coils,
@@ -86,6 +89,7 @@ def survey(heads: np.ndarray, plan: Plan) -> Survey:
         images=len(masks),
         lines=(min(sampled), max(sampled)),
         calibration=calibration,
+        reference_readouts=len(reference),
         acceleration=acceleration,
         warnings=tuple(notes),
     )
@@ -180,15 +184,50 @@ def _check_samples(lines: np.ndarray, plan: Plan, notes: list[str]) -> None:
     notes += report.warnings
 
 
+def _without_reference(
+    heads: np.ndarray, plan: Plan, header: ismrmrd.xsd.ismrmrdHeader | None, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Part the readouts of an external reference scan, as ``reference_scan.py`` finds them, from all others."""
+    if header is None:
+        return heads, heads[:0]
+    report = Report()
+    spaces = spaces_of(header, plan, report)
+    notes += report.warnings
+    kinds = zip(heads["flags"].tolist(), heads["encoding_space_ref"].tolist(), strict=True)
+    apart = np.array([is_reference(flags, space, plan, spaces) for flags, space in kinds], bool)
+    return heads[~apart], heads[apart]
+
+
+def _reference_lines(reference: np.ndarray, plan: Plan, header: ismrmrd.xsd.ismrmrdHeader | None) -> int:
+    """Lines of the external reference scan about the k-space centre, in the slice that has the fewest."""
+    if header is None or len(reference) == 0:
+        return 0
+    spaces, counts = spaces_of(header, plan, Report()), []
+    for number in np.unique(reference["idx"]["slice"]):
+        lines = reference[reference["idx"]["slice"] == number]
+        steps = np.unique(lines["idx"]["kspace_encode_step_1"]).tolist()
+        centre = spaces[int(lines["encoding_space_ref"][0])].centre_y
+        if not steps[0] <= centre <= steps[-1]:
+            centre = steps[len(steps) // 2]
+        first, last = block([step - centre for step in steps], Report())
+        counts.append(last - first + 1)
+    return min(counts)
+
+
 Masks = dict[SliceKey, tuple[np.ndarray, np.ndarray, np.ndarray]]
 """Imaging lines, flagged lines and separate calibration lines of every image, by row."""
 
 
+def _separate(lines: np.ndarray, plan: Plan) -> np.ndarray:
+    """Which lines serve the coil maps alone."""
+    both = lines["flags"] & np.uint64(CALIBRATION_AND_IMAGING) != 0
+    return (lines["flags"] & np.uint64(CALIBRATION) != 0) & ~both & (plan.calibration != "embedded")
+
+
 def _masks(lines: np.ndarray, plan: Plan) -> Masks:
     flags, rows = lines["flags"], _rows(lines, plan)
-    both = flags & np.uint64(CALIBRATION_AND_IMAGING) != 0
-    flagged = (flags & np.uint64(CALIBRATION) != 0) | both
-    separate = flagged & ~both & (plan.calibration != "embedded")
+    flagged = flags & np.uint64(CALIBRATION | CALIBRATION_AND_IMAGING) != 0
+    separate = _separate(lines, plan)
     counters = np.stack([lines["idx"][name] for name in SliceKey._fields], 1)
     keys, members = np.unique(counters, axis=0, return_inverse=True)
     grid = np.zeros((3, len(keys), plan.lines_y), bool)
@@ -212,10 +251,12 @@ def _masks(lines: np.ndarray, plan: Plan) -> Masks:
     return images
 
 
-def _calibration(masks: Masks, coils: int, plan: Plan, notes: list[str]) -> tuple[int, int]:
+def _calibration(
+    masks: Masks, coils: int, plan: Plan, notes: list[str], reference: int = 0
+) -> tuple[int, int]:
     """Fewest and most calibration lines; DataError where a slice has none that ESPIRiT could use."""
     needed = plan.pipeline.coil_maps.kernel + 2
-    found = {key: _usable(*parts, plan) for key, parts in masks.items()}
+    found = {key: max(_usable(*parts, plan), reference) for key, parts in masks.items()}
     best: dict[int, int] = {}
     for key, count in found.items():
         best[key.slice] = max(best.get(key.slice, 0), count)

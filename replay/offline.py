@@ -143,7 +143,7 @@ def check(
 
     pipeline = pipeline_of(configuration)
     plan = build_plan(header, pipeline)
-    found = survey(heads, plan).warnings if heads is not None else ()
+    found = survey(heads, plan, header).warnings if heads is not None else ()
     model = load_model(pipeline.model_path, pipeline.model.sha256, pipeline.device)
     return dict.fromkeys((*build_plan(header, pipeline, model.card).warnings, *found))
 

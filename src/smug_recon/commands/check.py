@@ -32,7 +32,7 @@ def command(
         header, _ = parse_header(header_xml)
         heads = heads_with_noise(raw, group, header, heads, noise)
         plan = build_plan(header, chosen)
-        found = survey(heads, plan)
+        found = survey(heads, plan, header)
 
     from smug_recon.gadgets.model import load_model
     from smug_recon.gadgets.summary import summary
