@@ -1,4 +1,4 @@
-"""Batches of simulated scans, drawn by number in the background."""
+"""Batches of scans, drawn by number in the background."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from smug_recon.training.config import ScanConfig
-from smug_recon.training.scans import Scan, draw_scan
-from smug_recon.training.slices import Volume
+from smug_recon.training.scans import Scan
+from smug_recon.training.sources import Source
 
 
 @dataclass
@@ -46,23 +45,19 @@ def collate(scans: list[Scan]) -> Batch:
 
 
 class ScanBatches(Dataset[Batch]):
-    """Batch ``k`` of a seed is always the same batch; its number of phase encode lines is drawn from the config.
+    """Batch ``k`` of a seed is always the same batch; its number of phase encode lines is drawn from the source's.
 
     A process of a team takes every ``team``-th scan of it, beginning with its own ``rank``.
     """
 
-    def __init__(
-        self, volumes: list[Volume], config: ScanConfig, seed: int, size: int, rank: int = 0, team: int = 1
-    ) -> None:
-        self.volumes, self.config, self.seed, self.size = volumes, config, seed, size
+    def __init__(self, source: Source, seed: int, size: int, rank: int = 0, team: int = 1) -> None:
+        self.source, self.seed, self.size = source, seed, size
         self.rank, self.team = rank, team
 
     def __getitem__(self, index: int) -> Batch:
-        lines_y = int(np.random.default_rng([self.seed, 1, index]).choice(self.config.lines_y))
+        lines_y = int(np.random.default_rng([self.seed, 1, index]).choice(self.source.lines_y))
         numbers = range(index * self.size + self.rank, (index + 1) * self.size, self.team)
-        return collate(
-            [draw_scan(self.volumes, self.config, self.seed, number, lines_y) for number in numbers]
-        )
+        return collate([self.source.draw(self.seed, number, lines_y) for number in numbers])
 
 
 def _one_thread(_: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from smug_recon.errors import ConfigurationError
 
@@ -42,11 +42,35 @@ class ScanConfig(_Part):
 
 
 class DataConfig(_Part):
-    """Where the slices are, and how scans are drawn from them."""
+    """What training draws from: ``split`` of a file of magnitude ``slices``, or a folder of fully sampled ``raw`` files.
 
-    slices: Path
+    Raw files (ISMRMRD, fastMRI) are brought into ``cache`` at first use, by default beside them. Since they do not say it,
+    ``anatomy``, ``contrasts``, ``licence`` and ``attribution`` are for the model card. ``scans``: how scans are drawn.
+    """
+
+    slices: Path | None = None
     split: str = "train"
+    raw: Path | None = None
+    cache: Path | None = None
+    anatomy: str | None = None
+    contrasts: tuple[str, ...] = ()
+    licence: str = ""
+    attribution: str = ""
     scans: ScanConfig = ScanConfig()
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> DataConfig:
+        if (self.slices is None) == (self.raw is None):
+            raise ValueError(
+                "data needs either slices (a file of magnitude slices) or raw (a folder of raw files)"
+            )
+        return self
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where raw files go once they have been read."""
+        assert self.raw is not None
+        return self.cache or (self.raw if self.raw.is_dir() else self.raw.parent) / ".smug-recon"
 
 
 class NetworkConfig(_Part):
@@ -148,7 +172,10 @@ def load_config(path: Path) -> TrainingConfig:
         config = TrainingConfig.model_validate(content)
     except (OSError, yaml.YAMLError, ValidationError, TypeError) as error:
         raise ConfigurationError(f"{path}: {error}", "a training config", "see docs/training.md") from error
-    data = config.data.model_copy(update={"slices": (path.parent / config.data.slices).resolve()})
+    paths = {name: getattr(config.data, name) for name in ("slices", "raw", "cache")}
+    data = config.data.model_copy(
+        update={name: (path.parent / value).resolve() for name, value in paths.items() if value is not None}
+    )
     start = config.start and (path.parent / config.start).resolve()
     return config.model_copy(update={"data": data, "start": start})
 

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from smug_recon.training.checkpoint import checkpoint_config, load_checkpoint
-from smug_recon.training.export import attributions, commit_of, export, make_card
+from smug_recon.training.config import DataConfig, ScanConfig
+from smug_recon.training.export import commit_of, export, make_card
+from smug_recon.training.material import describe
 from smug_recon.training.slices import read_volumes
+from smug_recon.training.sources import SimulatedScans, Source, open_source
 from smug_recon.training.validation import validate
 from smug_recon.training.weights import network_of, save_weights
 
@@ -27,7 +30,8 @@ def convert(
     Args:
         checkpoint: of :func:`smug_recon.training.loop.train`. model: TorchScript file to write.
         running: settings of the network that need no training and replace the config's: mirror, iterations, tolerance.
-        metrics: measured elsewhere, for the card. slices, splits: held-out subjects to measure on, ``count`` scans a split.
+        metrics: measured elsewhere, for the card.
+        slices, splits: held-out subjects to measure on, ``count`` scans a split: a file of slices, or a folder of raw files.
     """
     config = checkpoint_config(checkpoint)
     config = config.model_copy(update={"network": config.network.model_copy(update=running or {})})
@@ -42,18 +46,26 @@ def convert(
     measured = dict(metrics or {})
     for split in splits:
         assert slices is not None
-        measured[split] = validate(network, read_volumes(slices, split), config.data.scans, count)
+        measured[split] = validate(network, _held_out(slices, split, config.data.scans), count)
+    material = describe(config.data, open_source(config.data))
     if model.suffix == ".safetensors":
         about = {
             "name": config.name,
             "updates": done,
             "seed": config.seed,
             "commit": commit_of(Path(__file__).parent),
-            "training_data": attributions(read_volumes(config.data.slices, config.data.split)),
+            "training_data": material.sources,
             "metrics": measured,
         }
         save_weights(model, config.network, state["averaged"], about)
         return about
-    card = make_card(network, config, read_volumes(config.data.slices, config.data.split), measured, done)
+    card = make_card(network, config, material, measured, done)
     export(network, card, model)
     return card
+
+
+def _held_out(held_out: Path, split: str, scans: ScanConfig) -> Source:
+    """Return the scans to measure on: of a split of a slice file, or of a folder of fully sampled raw files."""
+    if held_out.is_dir():
+        return open_source(DataConfig(raw=held_out, scans=scans))
+    return SimulatedScans(read_volumes(held_out, split), scans)

@@ -13,7 +13,7 @@ import torch
 from smug_recon import __version__
 from smug_recon.network.unrolling import Unrolled
 from smug_recon.training.config import TrainingConfig
-from smug_recon.training.slices import Volume
+from smug_recon.training.material import Material
 
 FORMAT = "smug-recon-model/1"
 SCALING_RULE = "mean of the brightest 1 % of |A^H y| becomes 1"
@@ -31,33 +31,20 @@ def commit_of(folder: Path) -> str:
     return head.stdout.strip() + ("" if clean.returncode == 0 else "+")
 
 
-def attributions(volumes: list[Volume]) -> list[dict[str, str]]:
-    """Return one entry a source of training data: name, licence, attribution."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for volume in volumes:
-        subjects = found.setdefault((volume.licence, volume.attribution), [])
-        if volume.subject not in subjects:
-            subjects.append(volume.subject)
-    return [
-        {"name": ", ".join(subjects), "licence": licence, "attribution": attribution}
-        for (licence, attribution), subjects in found.items()
-    ]
-
-
 def make_card(
     network: Unrolled,
     config: TrainingConfig,
-    volumes: list[Volume],
+    material: Material,
     metrics: dict[str, Any],
     updates: dict[str, int],
 ) -> dict[str, Any]:
     """Return the model card: what the network is, what it was trained on, and how far it may be trusted.
 
     Args:
-        network: as exported. config: of its training. volumes: that it saw. metrics: measured, by name. updates: trained, by stage.
+        network: as exported. config: of its training. material: that it saw.
+        metrics: measured, by name. updates: trained, by stage.
     """
     scans = config.data.scans
-    zoomed = [size for volume in volumes for size in volume.slices_nyx.shape[1:]]
     return {
         "format": FORMAT,
         "name": config.name,
@@ -76,22 +63,17 @@ def make_card(
         "mirror": config.network.mirror,
         "scaling": SCALING_RULE,
         "trained_range": {
-            "anatomy": "brain"
-            if all("spine" not in volume.subject for volume in volumes)
-            else "brain, some spine",
-            "contrasts": sorted({volume.contrast for volume in volumes}),
-            "matrix_yx": [
-                [min(scans.lines_y), max(scans.lines_y)],
-                [scans.slab_x, round(max(zoomed) * scans.zoom[1])],
-            ],
-            "coils": list(scans.coils),
+            "anatomy": material.anatomy,
+            "contrasts": material.contrasts,
+            "matrix_yx": material.matrix_yx,
+            "coils": material.coils,
             "acceleration": list(scans.acceleration),
             "calibration_lines": list(scans.calibration),
             "noise_level": list(scans.noise),
             "patterns": ["random", "regular"] if scans.random_fraction < 1 else ["random"],
         },
         "training": {"updates": updates, "seed": config.seed, "precision": config.precision},
-        "training_data": attributions(volumes),
+        "training_data": material.sources,
         "metrics": metrics,
         "commit": commit_of(Path(__file__).parent),
     }

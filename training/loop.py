@@ -22,7 +22,7 @@ from smug_recon.training.checkpoint import load_checkpoint, save_checkpoint
 from smug_recon.training.config import StageConfig, TrainingConfig
 from smug_recon.training.distributed import Team, join
 from smug_recon.training.losses import denoising_loss, ustab_loss
-from smug_recon.training.slices import read_volumes
+from smug_recon.training.sources import Source, open_source
 from smug_recon.training.weights import network_of, start_from
 
 
@@ -156,7 +156,7 @@ def train(
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.is_file():
         trainer.restore(load_checkpoint(checkpoint, config))
-    volumes = read_volumes(config.data.slices, config.data.split)
+    source: Source | None = None
     left = stop_after
     for number, stage in enumerate(config.stages):
         if number < trainer.stage or (number == trainer.stage and trainer.update >= stage.updates):
@@ -169,7 +169,8 @@ def train(
         scans = config.data.scans
         if stage.estimated_maps is not None:
             scans = scans.model_copy(update={"estimated_maps": stage.estimated_maps})
-        batches = ScanBatches(volumes, scans, config.seed * 1000 + number, stage.batch, team.rank, team.size)
+        source = open_source(config.data, scans) if source is None else source.drawn_as(scans)
+        batches = ScanBatches(source, config.seed * 1000 + number, stage.batch, team.rank, team.size)
         _run_stage(trainer, stage, batches, stop)
         if team.rank == 0:
             save_checkpoint(checkpoint, trainer.state(), config)

@@ -117,14 +117,7 @@ def draw_scan(
     )
     maps_cyx = torch.from_numpy(np.ascontiguousarray(maps))
 
-    mask = sampling_mask(
-        lines_y,
-        rng.uniform(*config.acceleration),
-        int(rng.integers(config.calibration[0], config.calibration[1] + 1)),
-        rng,
-        "random" if rng.random() < config.random_fraction else "regular",
-        rng.uniform(*config.decay),
-    )
+    mask = draw_mask(lines_y, config, rng)
     mask_y = torch.from_numpy(mask.astype(np.float32))
     sigma = math.exp(rng.uniform(math.log(config.noise[0]), math.log(config.noise[1])))
     noise = rng.standard_normal((2, coils, *shape_yx), dtype=np.float32) * np.float32(sigma / math.sqrt(2))
@@ -137,15 +130,41 @@ def draw_scan(
     if config.noisy_target:
         target_yx = (maps_cyx.conj() * ifft_centred(hybrid_cyx, [-2])).sum(0)
 
+    return undersampled(hybrid_cyx, maps_cyx, mask_y, target_yx, config, rng, whole)
+
+
+def undersampled(
+    hybrid_cyx: Tensor,
+    maps_cyx: Tensor,
+    mask_y: Tensor,
+    target_yx: Tensor,
+    config: ScanConfig,
+    rng: np.random.Generator,
+    whole: bool,
+) -> Scan:
+    """Sample a fully sampled scan, normalise it by its own A^H y, estimate its noise level, and cut a slab of it."""
     kspace_cyx = hybrid_cyx * mask_y[:, None]
     adjoint_byx = sense_adjoint(kspace_cyx[None], maps_cyx[None], mask_y[None])
     scale = intensity_scale(adjoint_byx)
     level = log_level(noise_level(kspace_cyx[None], maps_cyx[None], mask_y[None]) / scale)[0]
     level = level + rng.uniform(*config.level_bias)
-    start = int(rng.integers(0, shape_yx[1] - config.slab_x + 1)) if shape_yx[1] > config.slab_x else 0
+    columns = hybrid_cyx.shape[-1]
+    start = int(rng.integers(0, columns - config.slab_x + 1)) if columns > config.slab_x else 0
     slab = slice(None) if whole else slice(start, start + config.slab_x)
     return Scan(
         (kspace_cyx / scale)[..., slab], maps_cyx[..., slab], mask_y, (target_yx / scale[0])[:, slab], level
+    )
+
+
+def draw_mask(lines_y: int, config: ScanConfig, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Draw sampled lines from the distributions of the config."""
+    return sampling_mask(
+        lines_y,
+        rng.uniform(*config.acceleration),
+        int(rng.integers(config.calibration[0], config.calibration[1] + 1)),
+        rng,
+        "random" if rng.random() < config.random_fraction else "regular",
+        rng.uniform(*config.decay),
     )
 
 

@@ -8,36 +8,32 @@ import torch
 
 from smug_recon.network.unrolling import Unrolled
 from smug_recon.physics import cg_sense, sense_adjoint
-from smug_recon.training.config import ScanConfig
 from smug_recon.training.loop import psnr_db
-from smug_recon.training.scans import draw_scan
-from smug_recon.training.slices import Volume
+from smug_recon.training.sources import Source
 
 
 @torch.inference_mode()
 def validate(
     network: Unrolled,
-    volumes: list[Volume],
-    config: ScanConfig,
+    source: Source,
     count: int = 32,
     seed: int = 0,
     samples: int = 2,
 ) -> dict[str, Any]:
-    """Reconstruct ``count`` simulated scans; return mean PSNR in dB of the network, CG-SENSE and zero-filling, and by how much
+    """Reconstruct ``count`` scans of a source; return mean PSNR in dB of the network, CG-SENSE and zero-filling, and by how much
     the network is better than CG-SENSE (mean, smallest).
 
-    The scans follow the distributions of ``config``, with whole slices and maps estimated by ESPIRiT; the target is the
-    fully sampled scan, noise included.
+    The slices are whole and the maps estimated by ESPIRiT; the target is the fully sampled scan, noise included.
 
     Args:
-        network: as exported. volumes: of held-out subjects. seed: names the scans and the smoothing noise. samples: copies.
+        network: as exported. source: scans of held-out subjects. seed: names the scans and the smoothing noise. samples: copies.
     """
-    config = config.model_copy(update={"estimated_maps": 1.0, "crops": (0.0,)})
+    source = source.drawn_as(source.config.model_copy(update={"estimated_maps": 1.0, "crops": (0.0,)}))
     found: dict[str, list[float]] = {"network": [], "cg_sense": [], "zero_filled": []}
     network = network.eval()
     for number in range(count):
-        lines_y = config.lines_y[number % len(config.lines_y)]
-        scan = draw_scan(volumes, config, 10_000 + seed, number, lines_y, whole=True)
+        lines_y = source.lines_y[number % len(source.lines_y)]
+        scan = source.draw(10_000 + seed, number, lines_y, whole=True)
         kspace, maps, mask = scan.kspace_cyx[None], scan.maps_cyx[None], scan.mask_y[None]
         images = {
             "network": network(kspace, maps, mask, seed, samples)[0],
@@ -52,5 +48,5 @@ def validate(
         **means,
         "gain_over_cg_sense_db": {"mean": round(sum(gains) / count, 2), "smallest": round(min(gains), 2)},
         "scans": count,
-        "subjects": sorted({volume.subject for volume in volumes}),
+        "subjects": source.subjects,
     }

@@ -15,7 +15,7 @@ from smug_recon.training.batches import ScanBatches
 from smug_recon.training.checkpoint import checkpoint_config, load_checkpoint
 from smug_recon.training.config import StageConfig, TrainingConfig
 from smug_recon.training.loop import Trainer, rate_at, train
-from smug_recon.training.slices import read_volumes
+from smug_recon.training.sources import open_source
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -49,7 +49,7 @@ def test_a_network_learns_a_batch_by_heart(config: TrainingConfig, tmp_path: Pat
         task="unroll", updates=150, batch=2, samples=2, rate=3e-3, warm_up=5, root=True, schedule="flat"
     )
     scans = config.data.scans.model_copy(update={"noise": (0.1, 0.1), "acceleration": (1.0, 1.2)})
-    batch = ScanBatches(read_volumes(config.data.slices), scans, 5, 2)[0]
+    batch = ScanBatches(open_source(config.data, scans), 5, 2)[0]
     trainer = Trainer(config, tmp_path)
     losses = [trainer.train_on(batch, stage)[0] for _ in range(stage.updates)]
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])

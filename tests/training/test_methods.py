@@ -16,14 +16,14 @@ from smug_recon.training.batches import Batch, ScanBatches
 from smug_recon.training.config import AttackConfig, StageConfig, TrainingConfig, load_config
 from smug_recon.training.convert import convert
 from smug_recon.training.loop import Trainer, train
-from smug_recon.training.slices import read_volumes
+from smug_recon.training.sources import open_source
 from smug_recon.training.weights import load_network, read_about, save_weights
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 
 
 def batch_of(config: TrainingConfig) -> Batch:
-    return ScanBatches(read_volumes(config.data.slices), config.data.scans, 5, 2)[0]
+    return ScanBatches(open_source(config.data, config.data.scans), 5, 2)[0]
 
 
 @pytest.mark.parametrize("method", ["modl", "smug", "weighted-smug", "rs-e2e"])

@@ -14,6 +14,7 @@ from smug_recon.training.batches import ScanBatches, collate
 from smug_recon.training.config import TrainingConfig, load_config
 from smug_recon.training.scans import draw_scan
 from smug_recon.training.slices import read_volumes
+from smug_recon.training.sources import SimulatedScans
 
 
 def test_a_scan_is_its_number(config: TrainingConfig) -> None:
@@ -57,8 +58,8 @@ def test_padding_a_batch_leaves_each_scan_as_it_was(config: TrainingConfig) -> N
 
 def test_a_team_shares_each_batch(config: TrainingConfig) -> None:
     volumes = read_volumes(config.data.slices)
-    whole = ScanBatches(volumes, config.data.scans, 0, 4)[7]
-    parts = [ScanBatches(volumes, config.data.scans, 0, 4, rank, 2)[7] for rank in (0, 1)]
+    whole = ScanBatches(SimulatedScans(volumes, config.data.scans), 0, 4)[7]
+    parts = [ScanBatches(SimulatedScans(volumes, config.data.scans), 0, 4, rank, 2)[7] for rank in (0, 1)]
     assert torch.equal(whole.target_byx[0::2], parts[0].target_byx)
     assert torch.equal(whole.target_byx[1::2], parts[1].target_byx)
 

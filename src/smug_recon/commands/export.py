@@ -7,18 +7,21 @@ import typer
 
 def command(
     checkpoint: Path = typer.Argument(..., help="checkpoint.pt of a training run."),
-    out: Path = typer.Option(..., "-o", "--out", help="Model file to write."),
+    out: Path = typer.Option(
+        ..., "-o", "--out", help="Model file to write; NAME.safetensors: the weights alone."
+    ),
     metrics: Path = typer.Option(None, help="JSON file with measured figures for the card."),
     slices: Path = typer.Option(
-        None, help="Slice file with held-out subjects: figures of the card are measured on them."
+        None,
+        help="Held-out subjects, a slice file or a folder of fully sampled raw files: figures of the card are measured on them.",
     ),
-    splits: str = typer.Option("val,test", help="Splits of --slices to measure on, separated by commas."),
+    splits: str = typer.Option("val,test", help="Splits of a slice file to measure on, separated by commas."),
     count: int = typer.Option(32, help="Simulated scans per split."),
     mirror: bool = typer.Option(None, help="Denoise every other smoothing copy as its mirror image."),
     iterations: int = typer.Option(None, help="Conjugate gradient iterations per step at most."),
     tolerance: float = typer.Option(None, help="Relative residual at which they stop."),
 ) -> None:
-    """Write the averaged weights of a checkpoint as a TorchScript model with its card."""
+    """Write the averaged weights of a checkpoint as a TorchScript model with its card, or as a weights file."""
     import json
 
     from smug_recon.gadgets.model import sha256_of
