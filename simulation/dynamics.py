@@ -1,7 +1,8 @@
 """What changes during a scan, so that images that were mixed up do not look alike.
 
-Contrasts are echoes of growing echo time. Over the phases of a cycle the head moves on a small circle and its
-fluids (cerebrospinal fluid, blood) pulsate; repetitions and sets change the level of the fluids.
+Contrasts are echoes of growing echo time. Over the phases of a cycle the head moves on a small circle and the
+signal of perfused tissue (grey matter, blood, with them cerebrospinal fluid) rises and falls; repetitions and
+sets change its level, as a contrast agent does.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from smug_recon.simulation.settings import ScanSettings
 
 ECHO_SPACING_MS = 20
-FLUIDS = ("csf", "blood")
+PERFUSED = ("grey matter", "csf", "blood")
 CIRCLE = 0.012  # radius of the motion over the field of view
 REFERENCE = Contrast("reference", "gradient_echo", tr_ms=12, te_ms=3, flip_deg=8)
 
@@ -56,20 +57,20 @@ def echo(settings: ScanSettings, contrast: int) -> Contrast:
 def levels(settings: ScanSettings) -> list[NDArray[np.float32]]:
     """Return the signal of every tissue in each image to be rendered.
 
-    The echoes first; then, if the object changes, the fluids alone of each echo; then the external reference
+    The echoes first; then, if the object changes, the perfused tissue alone of each echo; then the external reference
     scan, if there is one.
     """
     wanted = [echo(settings, number).signals() for number in range(settings.contrasts)]
     if settings.changes:
-        fluid = np.isin(np.arange(len(wanted[0])), [INDEX[name] for name in FLUIDS])
-        wanted += [np.where(fluid, level, 0).astype(np.float32) for level in wanted]
+        perfused = np.isin(np.arange(len(wanted[0])), [INDEX[name] for name in PERFUSED])
+        wanted += [np.where(perfused, level, 0).astype(np.float32) for level in wanted]
     if settings.calibration == "external":
         wanted.append(REFERENCE.signals())
     return wanted
 
 
 def gain(state: State, phases: int) -> float:
-    """Return by how much more signal the fluids give than in the first state.
+    """Return by how much more signal perfused tissue gives than in the first state.
 
     ``0.8 (1 - cos t) / 2 + 1.5 frac(0.618 r) + 0.5 s`` with the angle ``t`` of the phase, repetition ``r``
     and set ``s``: no two of them are alike.

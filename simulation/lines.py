@@ -11,14 +11,15 @@ MEMORY_BYTES = 256 * 2**20
 
 
 class LineStore:
-    """Lines (coil, sample) of complex64, addressed by number; more than ``memory_bytes`` go to a temporary
-    file.
+    """Lines (coil, sample) of complex64, addressed by number; more than ``memory_bytes`` (``MEMORY_BYTES``) go
+    to a temporary file.
     """
 
-    def __init__(self, coils: int, samples: int, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(self, coils: int, samples: int, memory_bytes: int | None = None) -> None:
         self._shape = (coils, samples)
         self._bytes = coils * samples * 8
-        self._file = tempfile.SpooledTemporaryFile(max_size=memory_bytes)  # noqa: SIM115
+        limit = MEMORY_BYTES if memory_bytes is None else memory_bytes
+        self._file = tempfile.SpooledTemporaryFile(max_size=limit)  # noqa: SIM115
 
     def close(self) -> None:
         """Let go of the temporary file."""

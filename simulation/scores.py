@@ -39,15 +39,22 @@ def score(image_syx: NDArray, truth_syx: NDArray) -> Scores:
     """
     wanted = np.abs(truth_syx).astype(np.float64)
     scaled = best_scale(image_syx, truth_syx) * np.abs(image_syx).astype(np.float64)
-    square = float(((scaled - wanted) ** 2).mean())
-    peak = float(wanted.max())
+    return scores_at(scaled, wanted, float(wanted.max()))
+
+
+def scores_at(scaled_syx: NDArray[np.float64], wanted_syx: NDArray[np.float64], peak: float) -> Scores:
+    """Compare magnitudes as they are, with ``peak`` as the range of PSNR and SSIM."""
+    square = float(((scaled_syx - wanted_syx) ** 2).mean())
+    energy = float((wanted_syx**2).mean())
+    if peak <= 0 or energy <= 0:
+        return Scores(psnr_db=math.nan, ssim=math.nan, nrmse=math.nan)  # nothing to compare with
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchmetrics imports what it may not need
         from torchmetrics.functional.image import structural_similarity_index_measure
-    pair = [torch.from_numpy(array.astype(np.float32))[:, None] for array in (scaled, wanted)]
+    pair = [torch.from_numpy(array.astype(np.float32))[:, None] for array in (scaled_syx, wanted_syx)]
     ssim = structural_similarity_index_measure(*pair, data_range=peak)
     return Scores(
         psnr_db=10 * math.log10(peak**2 / square) if square > 0 else math.inf,
         ssim=float(ssim),  # type: ignore[arg-type]
-        nrmse=math.sqrt(square / float((wanted**2).mean())),
+        nrmse=math.sqrt(square / energy),
     )

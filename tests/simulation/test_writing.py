@@ -1,0 +1,88 @@
+"""A scan written to the disk is the scan in memory, however large it is; the default scan stays what it was."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from encoded import QUIET
+
+from smug_recon.simulation import lines, objects, raw
+from smug_recon.simulation.lines import LineStore
+from smug_recon.simulation.raw import write_raw
+from smug_recon.simulation.scan import Scanner, simulate_scan, write_scan
+from smug_recon.simulation.settings import ScanSettings
+from smug_recon.simulation.truth import read_truth
+
+HEADS = "a78afa0021ba95d9"
+SAMPLES = {
+    0: (0.3521265, complex(0.0001581243, -0.001717189)),
+    31: (0.3534153, complex(-0.0005351248, -0.008710359)),
+    32: (0.4218343, complex(0.009390362, -0.004386638)),
+    40: (1.253538, complex(-0.006394081, 0.0016528)),
+    55: (0.4017606, complex(0.009304818, -0.01248524)),
+}
+WHITENED = 7.482726
+BUSY = replace(QUIET, matrix_xy=(20, 22), slices=2, phases=2, repetitions=2, snr=20.0, noise_scan=True)
+
+
+def test_streamed_scan_has_the_bytes_of_the_scan_in_memory(tmp_path: Path) -> None:
+    scan = simulate_scan(BUSY)
+    write_raw(scan, tmp_path / "memory.h5")
+    written = list(write_scan(BUSY, tmp_path / "disk.h5", tmp_path / "truth.h5"))
+    assert written == list(range(1, len(scan.samples) + 1))
+    assert (tmp_path / "memory.h5").read_bytes() == (tmp_path / "disk.h5").read_bytes()
+    for name, value in vars(read_truth(tmp_path / "truth.h5")).items():
+        np.testing.assert_array_equal(value, getattr(scan.truth, name), err_msg=name)
+
+
+def test_small_buffers_give_the_same_readouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_raw(simulate_scan(BUSY), tmp_path / "one.h5")
+    monkeypatch.setattr(raw, "BLOCK_BYTES", 5000)
+    monkeypatch.setattr(lines, "MEMORY_BYTES", 1000)
+    monkeypatch.setattr(objects, "MAPS_BYTES", 0)
+    list(write_scan(BUSY, tmp_path / "many.h5"))
+    with h5py.File(tmp_path / "one.h5") as one, h5py.File(tmp_path / "many.h5") as many:
+        first, second = one["dataset/data"][:], many["dataset/data"][:]
+    np.testing.assert_array_equal(first["head"], second["head"])
+    for wanted, found in zip(first["data"], second["data"], strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_scan_that_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Scanner, "_samples", fail)
+    with pytest.raises(KeyboardInterrupt):
+        list(write_scan(replace(BUSY, phases=1), tmp_path / "raw.h5"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_line_store_goes_to_the_disk_beyond_its_memory() -> None:
+    store = LineStore(2, 5, memory_bytes=300)
+    block = np.arange(40, dtype=np.complex64).reshape(4, 2, 5)
+    store.put(3, block)
+    store.put(1, 1j * block[:2])
+    np.testing.assert_array_equal(store.get(1, 2), 1j * block[:2])
+    np.testing.assert_array_equal(store.get(4)[0], block[1])
+    assert store._file._rolled  # 7 lines of 80 bytes
+    with pytest.raises(IndexError, match="lines 6 to 7"):
+        store.get(6, 2)
+    store.close()
+
+
+def test_the_scan_of_the_first_version_is_unchanged() -> None:
+    """Written down when there were no other options; the head is computed in float32, hence the tolerance."""
+    scan = simulate_scan(
+        ScanSettings(matrix_xy=(40, 48), coils=4, acs=8, slices=2, snr=20.0, spacing_mm=20.0, seed=3)
+    )
+    assert hashlib.sha256(scan.heads.tobytes()).hexdigest()[:16] == HEADS
+    for number, (total, first) in SAMPLES.items():
+        assert np.linalg.norm(scan.samples[number]) == pytest.approx(total, rel=1e-4)
+        assert scan.samples[number][0, 0] == pytest.approx(first, rel=1e-3)
+    assert float(np.linalg.norm(scan.truth.whitened_syx)) == pytest.approx(WHITENED, rel=1e-4)
