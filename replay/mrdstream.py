@@ -42,13 +42,7 @@ class StreamRaw:
         """All messages up to the end mark, byte by byte as they came, in blocks of bounded size."""
         parts: list[bytes] = []
         size = acquisitions = others = 0
-        while True:
-            message_id = wire.read_id(self._exactly)
-            if message_id == wire.CLOSE:
-                break
-            if self._skipped(message_id):
-                continue
-            body = wire.read_body(message_id, self._exactly)
+        for message_id, body in self._messages():
             parts += [message_id.to_bytes(2, "little"), *body]
             size += 2 + sum(map(len, body))
             acquisitions += message_id == wire.ACQUISITION
@@ -58,6 +52,16 @@ class StreamRaw:
                 parts, size, acquisitions, others = [], 0, 0, 0
         if parts:
             yield wire.Block(b"".join(parts), acquisitions, others)
+
+    def items(self) -> Iterator[ismrmrd.Acquisition | ismrmrd.Image | ismrmrd.Waveform]:
+        """The same as ismrmrd objects, each as soon as it has arrived."""
+        for message_id, body in self._messages():
+            yield wire.parse(message_id, body)
+
+    def _messages(self) -> Iterator[tuple[int, list[bytes]]]:
+        while (message_id := wire.read_id(self._exactly)) != wire.CLOSE:
+            if not self._skipped(message_id):
+                yield message_id, wire.read_body(message_id, self._exactly)
 
     def _read_header(self) -> bytes:
         while True:

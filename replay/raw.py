@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import h5py
 import ismrmrd
@@ -21,7 +21,11 @@ from smug_recon.replay.mrdstream import StreamRaw
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
-def open_raw(path: Path | str, group: str | None = None) -> Hdf5Raw | StreamRaw:
+Raw: TypeAlias = Hdf5Raw | StreamRaw
+"""An open raw scan: ``header_xml``, ``acquisitions``, ``others`` and ``blocks``; a context manager."""
+
+
+def open_raw(path: Path | str, group: str | None = None) -> Raw:
     """Open a raw scan by its content, not by its name; ``-`` is standard input. DataError, StreamError."""
     if str(path) == "-":
         return _open_pipe(sys.stdin.buffer, group)
