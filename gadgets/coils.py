@@ -40,12 +40,13 @@ def coil_maps(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]
 
     Maps from low-resolution images count as a fallback.
     """
-    latest: dict[tuple[int, int], tuple[Tensor, Tensor | None]] = {}  # by slice and partition
+    latest: dict[tuple[int, int, tuple[int, ...]], tuple[Tensor, Tensor | None]] = {}
     repeats = plan.repetitions > 1
     for item in items:
         if isinstance(item, Slice):
             block_cyx = centre_block(item, plan)
-            before = latest.get((item.key.slice, item.partition))
+            where = (item.key.slice, item.partition, item.left_out)
+            before = latest.get(where)
             if block_cyx is not None:
                 _from_block(item, block_cyx, plan, report)
             elif before is not None and before[0].shape == item.kspace_cyx.shape:
@@ -61,7 +62,7 @@ def coil_maps(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]
                 report.fallbacks += 1
                 report.warn("too few calibration lines for ESPIRiT: coil maps from low-resolution images")
             if repeats and block_cyx is not None and item.maps_cyx is not None:
-                latest[item.key.slice, item.partition] = item.maps_cyx, item.second_maps_cyx
+                latest[where] = item.maps_cyx, item.second_maps_cyx
             item.calibration_cyx = None
         yield item
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from smug_recon.calibration import noise_covariance, noise_scale, whitening_matrix
+from smug_recon.calibration.channels import whitening_without
 from smug_recon.errors import DataError
 from smug_recon.gadgets.items import NOISE, Slice
 from smug_recon.gadgets.plan import Plan
@@ -146,8 +147,10 @@ def prewhiten(items: Iterable[Any], noise: NoiseScan, plan: Plan) -> Iterator[An
             noise.refuse()
             whitened_before(item)
         elif isinstance(item, Slice) and plan.pipeline.prewhitening:
-            whitening_cc = noise.whitening(item.kspace_cyx.shape[0])
+            whitening_cc = noise.whitening(item.kspace_cyx.shape[0] + len(item.left_out))
             if whitening_cc is not None:
+                if item.left_out:
+                    whitening_cc = whitening_without(whitening_cc, item.left_out)
                 bandwidth = plan.receiver_noise_bandwidth
                 scale = noise.scale(item.dwell_us, bandwidth)
                 item.kspace_cyx = whiten(item.kspace_cyx, whitening_cc * scale)

@@ -115,9 +115,11 @@ def chain(
     from smug_recon.gadgets.matrix import to_recon_matrix
     from smug_recon.gadgets.scale import scale
     from smug_recon.gadgets.unroll import unroll
+    from smug_recon.gadgets.virtual_coils import compress_coils
 
     timed = report.timed
     stream = gathered(items, plan, header, report, arrival)
+    stream = timed("coil compression", compress_coils(stream, plan, report))
     stream = timed("coil maps", coil_maps(stream, plan, report))
     stream = timed("network", unroll(stream, plan, model, report))
     stream = timed("echo", complete_echoes(stream, plan))
@@ -139,6 +141,7 @@ def gathered(
     from smug_recon.gadgets.oversampling import remove_oversampling
     from smug_recon.gadgets.prewhiten import NoiseScan, prewhiten
     from smug_recon.gadgets.reference_scan import ReferenceScan
+    from smug_recon.gadgets.virtual_coils import leave_out_silent
 
     arrival, noise, timed = arrival or Arrival(), NoiseScan(report), report.timed
 
@@ -149,6 +152,7 @@ def gathered(
     stream = timed("readout", remove_oversampling(stream, plan, report))
     stream = timed("gather", gather(stream, plan, arrival, Limits.of(header, plan), report))
     stream = timed("reference scan", reference.attach(stream))
+    stream = timed("channels", leave_out_silent(stream, report))
     return timed("prewhiten", prewhiten(stream, noise, plan))
 
 
