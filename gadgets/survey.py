@@ -25,6 +25,7 @@ from smug_recon.gadgets.oversampling import hybrid_line
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.prewhiten import common_dwell_us
 from smug_recon.gadgets.reference_scan import block, is_reference, spaces_of
+from smug_recon.gadgets.surface_coil import SAID, heads_unflagged_if_all
 from smug_recon.gadgets.timing import Report
 
 
@@ -58,10 +59,13 @@ def survey(heads: np.ndarray, plan: Plan, header: ismrmrd.xsd.ismrmrdHeader | No
     heads, reference = _without_reference(heads, plan, header, notes)
     noise = heads[heads["flags"] & np.uint64(NOISE) != 0]
     others = heads[heads["flags"] & np.uint64(NOISE) == 0]
-    foreign = others["flags"] & np.uint64(sum(NOT_IMAGING)) != 0
-    foreign |= others["encoding_space_ref"] != 0
+    foreign = _foreign(others)
+    if len(others) and foreign.all() and not _foreign(heads_unflagged_if_all(others, foreign)).all():
+        others = heads_unflagged_if_all(others, foreign)
+        foreign = _foreign(others)
+        notes.append(SAID)
     lines = others[~foreign]
-    _check_any(heads, noise, lines)
+    _check_any(others, noise, lines)
     coils, samples = _check_shape(lines[~_separate(lines, plan)])
     _check_noise(noise, coils, plan)
     _check_rows(lines, plan)
@@ -95,14 +99,22 @@ def survey(heads: np.ndarray, plan: Plan, header: ismrmrd.xsd.ismrmrdHeader | No
     )
 
 
-def _check_any(heads: np.ndarray, noise: np.ndarray, lines: np.ndarray) -> None:
-    if len(heads) == 0:
+def _foreign(heads: np.ndarray) -> np.ndarray:
+    """Which readouts carry no image line."""
+    return (heads["flags"] & np.uint64(sum(NOT_IMAGING)) != 0) | (heads["encoding_space_ref"] != 0)
+
+
+def _check_any(others: np.ndarray, noise: np.ndarray, lines: np.ndarray) -> None:
+    if len(others) + len(noise) == 0:
         raise DataError(
             "no acquisitions in the raw scan", "at least one slice of readouts", "convert the scan again"
         )
     if len(lines) == 0:
+        kinds = [name for bit, name in NOT_IMAGING.items() if (others["flags"] & np.uint64(bit)).any()]
+        kinds += ["of another encoding space"] if (others["encoding_space_ref"] != 0).any() else []
         raise DataError(
-            f"{len(heads)} acquisitions, {len(noise)} of noise and no imaging line of encoding space 0",
+            f"{len(others) + len(noise)} acquisitions, {len(noise)} of noise and no imaging line of encoding space 0"
+            + (f" ({', '.join(kinds)})" if kinds else ""),
             "imaging lines",
             "give the imaging scan: this looks like a noise or adjustment measurement",
         )
