@@ -141,6 +141,7 @@ def gathered(
     from smug_recon.gadgets.oversampling import remove_oversampling
     from smug_recon.gadgets.prewhiten import NoiseScan, prewhiten
     from smug_recon.gadgets.reference_scan import ReferenceScan
+    from smug_recon.gadgets.surface_coil import unflag_if_all
     from smug_recon.gadgets.virtual_coils import leave_out_silent
 
     arrival, noise, timed = arrival or Arrival(), NoiseScan(report), report.timed
@@ -149,6 +150,7 @@ def gathered(
     stream = timed("noise scan", noise.collect(arrival.watch(stream)))
     reference = ReferenceScan(header, plan, report)
     stream = timed("reference scan", reference.collect(stream))
+    stream = timed("readout", unflag_if_all(stream, report))
     stream = timed("readout", remove_oversampling(stream, plan, report))
     stream = timed("gather", gather(stream, plan, arrival, Limits.of(header, plan), report))
     stream = timed("reference scan", reference.attach(stream))
