@@ -30,6 +30,7 @@ from smug_recon.gadgets.items import (
     SliceKey,
     only_calibration,
 )
+from smug_recon.gadgets.last_flags import LastFlags
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.timing import Report
 
@@ -95,6 +96,7 @@ class Gatherer:
         self.groups: dict[SliceKey, Group] = {}
         self.calibration: dict[SliceKey, Lines] = {}
         self.released: set[SliceKey] = set()
+        self.last_flags = LastFlags(plan.lines_y, plan.acceleration_y, report)
         self._shape: tuple[int, int] | None = None
         self._changing = max(plan.contrasts, plan.phases, plan.repetitions, plan.sets) > 1
 
@@ -139,6 +141,7 @@ class Gatherer:
             for key, group in self.groups.items()
             if group.closed_at is not None
             and self.arrival.all_before(group.closed_at)
+            and (len(group.imaging) == self.limits.lines or self.last_flags.believed(len(group.imaging)))
             and self._calibrated(key, group.closed_at)
         ]
         superseded = [(group.last_counter, key) for key, group in self.groups.items() if group.superseded]
@@ -199,6 +202,7 @@ class Gatherer:
         )
         if only_calibration(head):  # the end of a reference scan is not the end of the slice
             return
+        self.last_flags.note(head)
         if flags & LAST_IN_SLICE and final:
             group.closed_at = counter
         if flags & LAST_IN_MEASUREMENT or (flags & LAST_IN_REPETITION and final):
