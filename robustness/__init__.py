@@ -1,0 +1,1 @@
+"""What a reconstruction is worth when something is wrong: noise, attacks, shifts, lesions, bounds, tables and figures."""

@@ -1,0 +1,94 @@
+"""Projected gradient ascent (Madry 2018, arXiv 1706.06083), averaged over smoothing noise (Athalye 2018, arXiv 1802.00420).
+
+    delta <- project(delta + step * ascent(mean over seeds of grad objective(delta, seed)))
+
+Linear methods have a convex objective, for which going all the way in every step never loses (power iteration).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from smug_recon.robustness.ball import Ball
+
+Objective = Callable[[Tensor, int], Tensor]
+FIRST_SEED = 1_000_000  # attacks draw their smoothing noise from here on; evaluation seeds lie below
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How hard an attack tries.
+
+    Args:
+        steps: gradient steps. step: length relative to the radius. restarts: random starts. eot: seeds averaged in each step
+            (1 for methods without randomness). seeds: the only seeds used, where the attacker knows the evaluated one.
+    """
+
+    steps: int
+    step: float
+    restarts: int = 1
+    eot: int = 1
+    seeds: tuple[int, ...] = ()
+
+
+def mean_gradient(objective: Objective, delta: Tensor, seeds: Sequence[int]) -> tuple[float, Tensor]:
+    """Return value and gradient of the objective's mean over the seeds."""
+    total, gradient = 0.0, torch.zeros_like(delta)
+    for seed in seeds:
+        variable = delta.detach().requires_grad_(True)
+        with torch.enable_grad():
+            value = objective(variable, seed)
+            (part,) = torch.autograd.grad(value, variable)
+        total += float(value.detach())
+        gradient += part
+    return total / len(seeds), gradient / len(seeds)
+
+
+def mean_value(objective: Objective, delta: Tensor, seeds: Sequence[int]) -> float:
+    """Return the objective's mean over the seeds."""
+    with torch.no_grad():
+        return sum(float(objective(delta, seed)) for seed in seeds) / len(seeds)
+
+
+def ascend(objective: Objective, ball: Ball, plan: Plan, seed: int, start: Tensor | None = None) -> Tensor:
+    """Return the most damaging perturbation found in the ball.
+
+    Each restart keeps its start, its best iterate and its last; all are compared on one common set of seeds that no step used
+    (unless the attacker knows the seed), so the result is at least as damaging as every start.
+
+    Args:
+        objective: what to maximise, of perturbation and smoothing seed. ball: where to stay. plan: effort. seed: of the starts.
+        start: of the first restart; by default random like the others.
+    """
+    if ball.limit == 0:
+        return torch.zeros(ball.support.shape, dtype=torch.complex64, device=ball.support.device)
+    generator = torch.Generator(device="cpu").manual_seed(seed)
+    candidates: list[Tensor] = []
+    for restart in range(plan.restarts):
+        drawn = ball.random(generator)
+        delta = ball.project(start) if start is not None and restart == 0 else drawn
+        candidates.append(delta)
+        best, best_value = delta, -torch.inf
+        for number in range(plan.steps):
+            seeds = plan.seeds or seeds_of(plan, 1 + restart * plan.steps + number)
+            value, gradient = mean_gradient(objective, delta, seeds)
+            if value > best_value:
+                best, best_value = delta, value
+            delta = ball.project(delta + plan.step * ball.ascent(gradient))
+        candidates += [best, delta]
+    judged = plan.seeds or seeds_of(plan, 0)
+    return max(candidates, key=lambda delta: mean_value(objective, delta, judged))
+
+
+def seeds_of(plan: Plan, number: int) -> tuple[int, ...]:
+    """Return the seeds of one step."""
+    return tuple(FIRST_SEED + number * plan.eot + place for place in range(plan.eot))
+
+
+def linear_plan(steps: int, restarts: int = 1) -> Plan:
+    """Return the plan for a linear method: a step so long that the projection lands where the gradient alone points."""
+    return Plan(steps=steps, step=1e3, restarts=restarts)

@@ -1,0 +1,153 @@
+"""What is compared. Every method reconstructs from k-space and from A^H y, on any device, with gradients where it has any.
+
+From A^H y, the perturbed image start also enters data consistency, as in the papers (arXiv 2303.12735): the method takes what it
+is given for A^H y. It need not lie in the range of A^H, so no scanner can produce most such perturbations.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from smug_recon.network.conditioning import intensity_scale, log_level, noise_level
+from smug_recon.network.unrolling import Unrolled
+from smug_recon.physics import sense_adjoint
+from smug_recon.physics.cg import data_consistency
+from smug_recon.robustness.scenes import Scene
+
+
+class Method(Protocol):
+    """A reconstruction.
+
+    ``linear``: the image is linear in the data. ``differentiable``: gradients flow. ``stochastic``: the seed matters.
+    """
+
+    name: str
+    model: str
+    linear: bool
+    differentiable: bool
+    stochastic: bool
+
+    def from_kspace(self, kspace_bcyx: Tensor, scene: Scene, seed: int) -> Tensor:
+        """Reconstruct from sampled k-space; maps and mask are the scene's."""
+        ...
+
+    def from_adjoint(self, adjoint_byx: Tensor, scene: Scene, seed: int) -> Tensor:
+        """Reconstruct from an image A^H y; maps, mask and noise level are the scene's."""
+        ...
+
+
+def reconstruct(method: Method, domain: str, data: Tensor, scene: Scene, seed: int) -> Tensor:
+    """Reconstruct from ``kspace`` or ``adjoint`` data, shape (b, y, x)."""
+    if domain == "kspace":
+        return method.from_kspace(data, scene, seed)
+    return method.from_adjoint(data, scene, seed)
+
+
+@dataclass
+class NetworkMethod:
+    """An unrolled network with its run-time settings."""
+
+    name: str
+    model: str
+    network: Unrolled
+    samples: int
+    stochastic: bool
+    linear: bool = False
+    differentiable: bool = True
+
+    def from_kspace(self, kspace_bcyx: Tensor, scene: Scene, seed: int) -> Tensor:
+        """Run the network as on the scanner: scale and noise level are derived from the (perturbed) samples."""
+        return self.network(kspace_bcyx, scene.maps_bcyx, scene.mask, seed, self.samples)[0]
+
+    def from_adjoint(self, adjoint_byx: Tensor, scene: Scene, seed: int) -> Tensor:
+        """Run the unrolling steps from A^H y in the scene's scale; the noise level stays the scene's."""
+        return self.network.unroll(
+            adjoint_byx, scene.maps_bcyx, scene.mask, scene.level_b, seed, self.samples
+        )[0]
+
+    def misscaled(self, scene: Scene, factor: float, seed: int) -> Tensor:
+        """Reconstruct with the normalisation wrong by ``factor``; the image comes back in the right scale."""
+        adjoint = sense_adjoint(scene.kspace_bcyx, scene.maps_bcyx, scene.mask)
+        scale = intensity_scale(adjoint) / factor
+        level = log_level(noise_level(scene.kspace_bcyx, scene.maps_bcyx, scene.mask) / scale)
+        image = self.network.unroll(
+            adjoint / scale[:, None, None], scene.maps_bcyx, scene.mask, level, seed, self.samples
+        )[0]
+        return image * scale[:, None, None]
+
+    def with_steps(self, steps: int) -> NetworkMethod:
+        """Return the method with another number of unrolling steps; further ones repeat the last lambda."""
+        network = copy.deepcopy(self.network)
+        set_steps(network, steps)
+        return replace(self, network=network)
+
+
+def unrolled_parts(network: torch.nn.Module) -> list[Unrolled]:
+    """Return every unrolled network in a network: itself, or the one that an end-to-end smoothing holds."""
+    return [module for module in network.modules() if isinstance(module, Unrolled)]
+
+
+def set_steps(network: torch.nn.Module, steps: int) -> None:
+    """Set the number of unrolling steps."""
+    for part in unrolled_parts(network):
+        part.steps = steps
+
+
+@dataclass
+class ZeroFilled:
+    """A^H y itself."""
+
+    name: str = "zero-filled"
+    model: str = "none"
+    linear: bool = True
+    differentiable: bool = True
+    stochastic: bool = False
+
+    def from_kspace(self, kspace_bcyx: Tensor, scene: Scene, seed: int) -> Tensor:
+        """Return A^H y."""
+        return sense_adjoint(kspace_bcyx, scene.maps_bcyx, scene.mask)
+
+    def from_adjoint(self, adjoint_byx: Tensor, scene: Scene, seed: int) -> Tensor:
+        """Return it as it is."""
+        return adjoint_byx
+
+
+@dataclass
+class CgSense:
+    """``(A^H A + regularisation I)^-1 A^H y`` (Pruessmann 2001, DOI 10.1002/mrm.1241), differentiated implicitly."""
+
+    regularisation: float
+    iterations: int = 50
+    name: str = "cg-sense"
+    linear: bool = True
+    differentiable: bool = True
+    stochastic: bool = False
+    tolerance: float = 1e-5
+
+    @property
+    def model(self) -> str:
+        """The setting in place of a model."""
+        return f"regularisation={self.regularisation:g}"
+
+    def from_kspace(self, kspace_bcyx: Tensor, scene: Scene, seed: int) -> Tensor:
+        """Solve from k-space."""
+        return self.from_adjoint(sense_adjoint(kspace_bcyx, scene.maps_bcyx, scene.mask), scene, seed)
+
+    def from_adjoint(self, adjoint_byx: Tensor, scene: Scene, seed: int) -> Tensor:
+        """Solve from A^H y."""
+        weight_b = torch.full([adjoint_byx.shape[0]], self.regularisation, device=adjoint_byx.device)
+        return data_consistency(
+            adjoint_byx,
+            torch.zeros_like(adjoint_byx),
+            scene.maps_bcyx,
+            scene.mask,
+            weight_b,
+            self.iterations,
+            self.tolerance,
+            True,
+        )

@@ -1,0 +1,28 @@
+"""``smug-recon evaluate CONFIG -o DIR``."""
+
+from pathlib import Path
+
+import typer
+
+
+def command(
+    config: Path = typer.Argument(
+        ..., help="Evaluation config (YAML); benchmarks/configs holds the shipped ones."
+    ),
+    out: Path = typer.Option(
+        ..., "-o", "--out", help="Folder of the results. Jobs found there are not done again."
+    ),
+    slices: Path = typer.Option(None, help="Slice file (HDF5) in place of the config's."),
+    limit: int = typer.Option(None, min=1, help="Slices at most, subjects in turn."),
+    device: str = typer.Option("cpu", help="cpu or cuda."),
+    workers: int = typer.Option(1, min=1, help="Processes; the numbers do not depend on them."),
+) -> None:
+    """Measure reconstructions under noise, attacks and shifts: CSV, markdown and figures."""
+    from smug_recon.robustness.config import load_evaluation
+    from smug_recon.robustness.evaluate import evaluate
+    from smug_recon.robustness.report import write_report
+
+    loaded = load_evaluation(config, slices, limit)
+    jobs = evaluate(loaded, out, device, workers)
+    write_report(loaded, jobs, out)
+    typer.echo(f"{out / 'results.csv'}, {out / 'slices.csv'}, {out / 'report.md'}")
