@@ -34,12 +34,11 @@ def assemble(key: SliceKey, imaging: Lines, calibration: Lines | None, plan: Pla
     imaging, apart = without_reference_scan(imaging)
     calibration = calibration or apart
     kspace_cyx, mask_y, dwell_us = stack(key, imaging, plan.lines_y)
-    flagged_y = torch.zeros(plan.lines_y, dtype=torch.bool)
-    for row, readouts in imaging.items():
-        flagged_y[row] = any(r.head.flags & (CALIBRATION | CALIBRATION_AND_IMAGING) for r in readouts)
+    flagged_y = flagged_rows(imaging, plan.lines_y)
     head = nearest_to_centre(imaging, plan.lines_y // 2).head
     count = sum(len(readouts) for readouts in imaging.values())
     found = Slice(key, head, kspace_cyx, mask_y, flagged_y, dwell_us, lines=count)
+    found.weight_y = weights(imaging, plan.lines_y)
     if calibration:
         found.calibration_cyx, found.calibration_mask_y, found.calibration_dwell_us = stack(
             key, calibration, plan.lines_y
@@ -50,9 +49,29 @@ def assemble(key: SliceKey, imaging: Lines, calibration: Lines | None, plan: Pla
                 f"{kspace_cyx.shape[0]} coils as in the imaging lines",
                 "acquire both with the same coils, or remove the calibration lines",
             )
-    note = partial_fourier(mask_y, plan)
-    if note:
-        found.notes.append(note)
+    found.partial_y = one_sided(mask_y)
+    return found
+
+
+def flagged_rows(lines: Lines, rows: int) -> Tensor:
+    """Which rows carry a calibration flag (bool)."""
+    flagged = torch.zeros(rows, dtype=torch.bool)
+    for row, readouts in lines.items():
+        flagged[row] = any(r.head.flags & (CALIBRATION | CALIBRATION_AND_IMAGING) for r in readouts)
+    return flagged
+
+
+def weights(lines: Lines, rows: int) -> Tensor | None:
+    """Return ``w = n / max n`` for lines averaged n times (noise variance 1 / n), 0 elsewhere; None if all n are equal.
+
+    As the mask of data consistency these are the weights of least squares, ``sum_k n_k |A x - y_k|^2`` (Aitken 1936).
+    """
+    counts = {len(readouts) for readouts in lines.values()}
+    if len(counts) == 1:
+        return None
+    found = torch.zeros(rows)
+    for row, readouts in lines.items():
+        found[row] = len(readouts) / max(counts)
     return found
 
 
@@ -76,12 +95,19 @@ def without_reference_scan(lines: Lines) -> tuple[Lines, Lines | None]:
     return lines, None
 
 
-def stack(key: SliceKey, lines: Lines, lines_y: int) -> tuple[Tensor, Tensor, float]:
+def stack(
+    key: SliceKey, lines: Lines, lines_y: int, block_cyx: Tensor | None = None
+) -> tuple[Tensor, Tensor, float]:
     """Return ``(kspace_cyx, mask_y, dwell_us)`` of some lines; repeats of a line are averaged by scan
-    counter."""
+    counter.
+
+    ``block_cyx`` may hold the first of the lines of every row already, and becomes ``kspace_cyx``.
+    """
     first = next(iter(lines.values()))[0]
     coils, samples = first.data_cx.shape
-    kspace_cyx = torch.zeros((coils, lines_y, samples), dtype=torch.complex64)
+    kspace_cyx = block_cyx
+    if kspace_cyx is None:
+        kspace_cyx = torch.zeros((coils, lines_y, samples), dtype=torch.complex64)
     mask_y = torch.zeros(lines_y, dtype=torch.bool)
     dwells = {readout.dwell_us for readouts in lines.values() for readout in readouts}
     shapes = {tuple(readout.data_cx.shape) for readouts in lines.values() for readout in readouts}
@@ -98,10 +124,12 @@ def stack(key: SliceKey, lines: Lines, lines_y: int) -> tuple[Tensor, Tensor, fl
             for readout in ordered[1:]:
                 total_cx += readout.data_cx
             kspace_cyx[:, row] = total_cx / len(ordered)
-        else:
+        elif block_cyx is None:
             kspace_cyx[:, row] = readouts[0].data_cx
         mask_y[row] = True
-    if not bool(torch.isfinite(torch.view_as_real(kspace_cyx)).all()):
+    if block_cyx is not None:
+        block_cyx[:, ~mask_y] = 0  # rows of a reference scan, which are not part of the image
+    if not all(bool(torch.isfinite(torch.view_as_real(coil_yx)).all()) for coil_yx in kspace_cyx):
         raise DataError(
             f"samples that are NaN or infinite in {key}",
             "finite samples",
@@ -131,17 +159,19 @@ def nearest_to_centre(lines: Lines, centre_row: int) -> Readout:
     return min(lines[row], key=_scan_order)
 
 
-def partial_fourier(mask_y: Tensor, plan: Plan) -> str | None:
-    """Say it when one side of k-space was left out by far more lines than the sampling skips; it stays 0.
+def one_sided(mask_y: Tensor) -> tuple[int, int] | None:
+    """Return first and last sampled row if one side of k-space was left out by far more than the sampling skips.
 
-    Variable-density sampling ends at random distances, but with few lines out there: the longer side has to
-    hold at least ``BEYOND`` lines that mirror nothing.
+    That is a partial Fourier acquisition. Variable-density sampling ends at random distances, but with few lines
+    out there: the longer side has to hold at least ``BEYOND`` lines that mirror nothing.
     """
-    offsets = torch.nonzero(mask_y).flatten() - plan.lines_y // 2
+    lines_y = len(mask_y)
+    rows = torch.nonzero(mask_y).flatten()
+    offsets = rows - lines_y // 2
     before, after = int(-offsets[0]), int(offsets[-1])
-    missing = abs(after - before + (1 if plan.lines_y % 2 == 0 else 0))
-    widest_gap = int(offsets.diff().max()) if len(offsets) > 1 else plan.lines_y
+    missing = abs(after - before + (1 if lines_y % 2 == 0 else 0))
+    widest_gap = int(offsets.diff().max()) if len(offsets) > 1 else lines_y
     beyond = int((offsets.abs() > min(before, after)).sum())
-    if missing <= max(plan.lines_y // 16, 3 * widest_gap) or beyond < BEYOND:
+    if missing <= max(lines_y // 16, 3 * widest_gap) or beyond < BEYOND:
         return None
-    return f"partial Fourier: {missing} lines of one side were not acquired and are zero-filled"
+    return int(rows[0]), int(rows[-1])

@@ -42,8 +42,11 @@ def attributes(item: Reconstruction, plan: Plan, model: Model, title: str = "") 
         meta["GADGETRON_ScaleRatio"] = meta["GADGETRON_ScaleFactor"] = meta["ScaleFactor"] = repr(item.scale)
     meta["SmugSaturatedVoxels"] = str(item.saturated)
     meta["SmugPrewhitened"] = "1" if item.whitened else "0"
-    meta["SmugLines"] = f"{item.sampled_lines} of {plan.lines_y}"
-    meta["SmugAcceleration"] = f"{plan.lines_y / item.sampled_lines:.2f}"
+    lines = item.of_lines or plan.lines_y
+    meta["SmugLines"] = f"{item.sampled_lines} of {lines}"
+    meta["SmugAcceleration"] = f"{lines / item.sampled_lines:.2f}"
+    if item.partitions > 1:
+        meta["SmugPartition"] = f"{item.partition + 1} of {item.partitions}"
     meta["SmugCoils"] = str(item.coils)
     if item.role == SMUG:
         meta["SmugSeed"] = str(plan.pipeline.seed)
@@ -75,8 +78,9 @@ def window(item: Reconstruction) -> tuple[str, str]:
 
 
 def _summary(item: Reconstruction, plan: Plan) -> str:
-    return f"{item.role}, {item.sampled_lines} of {plan.lines_y} lines, {item.coils} coils" + (
-        "" if item.whitened else ", not prewhitened"
+    return (
+        f"{item.role}, {item.sampled_lines} of {item.of_lines or plan.lines_y} lines, {item.coils} coils"
+        + ("" if item.whitened else ", not prewhitened")
     )
 
 

@@ -4,6 +4,10 @@
 Rows of the image are phase-encode lines (y), columns readout samples (x): data ``[channel, z, y, x]``,
 ``matrix_size`` (x, y, z). The geometry is that of the readout nearest to the k-space centre; the field of
 view is that of the recon space.
+
+A 3-D slab leaves as one image for every partition: ``matrix_size`` z is 1, ``slice`` counts partitions (slab after
+slab), field of view z is that of a partition, and ``position`` is its centre along ``slice_dir``, so that the images
+are a stack of slices for every reader.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ def dress(items: Iterable[Any], plan: Plan, model: Model, title: str = "") -> It
     used: dict[str, set[int]] = {}
     for item in items:
         if isinstance(item, Reconstruction):
-            index = image_index(item.key, plan, used.setdefault(item.role, set()))
+            index = image_index(item.key, plan, used.setdefault(item.role, set()), item.partition)
             yield dressed(item, index, plan, model, title)
         else:
             yield item
@@ -48,18 +52,31 @@ def dressed(item: Reconstruction, index: int, plan: Plan, model: Model, title: s
     return image
 
 
-def image_index(key: SliceKey, plan: Plan, used: set[int]) -> int:
-    """Return the number of an image in its series, from 1: slices first, then contrasts, phases, sets,
-    repetitions.
+def image_index(key: SliceKey, plan: Plan, used: set[int], partition: int = 0) -> int:
+    """Return the number of an image in its series, from 1.
 
-    A counter beyond the limits of the header gets the next free number.
+    Partitions run fastest, then slices, contrasts, phases, sets, repetitions. A counter beyond the limits of the
+    header gets the next free number.
     """
     index = ((key.repetition * plan.sets + key.set) * plan.phases + key.phase) * plan.contrasts + key.contrast
-    index = index * plan.slices + key.slice + 1
+    index = (index * plan.slices + key.slice) * plan.slab.images + partition + 1
     if index in used or index > 65535:
-        index = next(free for free in range(1, 65536) if free not in used)
+        index = next((free for free in range(1, 65536) if free not in used), 0)
     used.add(index)
     return index
+
+
+def partition_centre_mm(
+    head: ismrmrd.AcquisitionHeader, partition: int, partitions: int, depth_mm: float
+) -> Any:
+    """Return the centre of a partition, ``position + (p - (n - 1) / 2) d`` along the slab normal."""
+    normal = np.asarray(head.slice_dir, float)
+    if not normal.any():
+        normal = np.cross(np.asarray(head.read_dir, float), np.asarray(head.phase_dir, float))
+    if not normal.any():
+        normal = np.array([0.0, 0.0, 1.0])
+    offset_mm = (partition - (partitions - 1) / 2) * depth_mm / partitions
+    return tuple(np.asarray(head.position, float) + offset_mm * normal / np.linalg.norm(normal))
 
 
 def _head(item: Reconstruction, index: int, pixels_yx: np.ndarray, plan: Plan) -> ismrmrd.ImageHeader:
@@ -82,6 +99,11 @@ def _head(item: Reconstruction, index: int, pixels_yx: np.ndarray, plan: Plan) -
     ):
         setattr(head, name, getattr(line, name))
     head.slice, head.contrast, head.phase = key.slice, key.contrast, key.phase
+    if item.partitions > 1:
+        depth_mm = plan.slab.depth_mm
+        head.slice = key.slice * item.partitions + item.partition
+        head.position = partition_centre_mm(line, item.partition, item.partitions, depth_mm)
+        head.field_of_view = (*plan.recon_fov_mm[:2], depth_mm / item.partitions)
     head.repetition, head.set, head.average = key.repetition, key.set, 0
     head.acquisition_time_stamp = line.acquisition_time_stamp
     complex_pixels = np.iscomplexobj(pixels_yx)

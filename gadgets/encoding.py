@@ -79,25 +79,6 @@ def matrix_and_fov(space: Any, name: str) -> tuple[Sizes, Lengths]:
     return (sizes[0], sizes[1], sizes[2]), (lengths[0], lengths[1], lengths[2])
 
 
-def two_dimensional(encoded: Sizes, recon: Sizes, limits: Any, notes: list[str]) -> tuple[Sizes, Sizes]:
-    """Both matrices with z = 1; 3-D encoding is refused.
-
-    A matrix z above 1 beside limits of one partition and several slices is a converter's number of slices.
-    """
-    partitions = getattr(limits, "kspace_encoding_step_2", None)
-    last = None if partitions is None else int(number(partitions.maximum) or 0)
-    stack_of_slices = last == 0 and count(limits, "slice") > 1
-    if (encoded[2] > 1 and not stack_of_slices) or (last or 0) > 0:
-        raise HeaderError(
-            f"3-D encoding (matrix z {encoded[2]}, last partition {'unknown' if last is None else last})",
-            "a 2-D scan of one or more slices",
-            "3-D is not supported yet: transform along the partitions before this node, or use another chain",
-        )
-    if encoded[2] > 1:
-        notes.append(f"encoded matrix z {encoded[2]} with one partition and several slices: taken as 2-D")
-    return (encoded[0], encoded[1], 1), (recon[0], recon[1], 1)
-
-
 def readout_samples(encoded_x: int, encoded_fov_x: float, recon_fov_x: float, notes: list[str]) -> int:
     """Samples left without readout oversampling: round(encoded_x * recon_fov_x / encoded_fov_x)."""
     kept = round(encoded_x * recon_fov_x / encoded_fov_x)

@@ -4,7 +4,7 @@ Averages and segments of a line are averaged, in the order of their scan counter
 order in which they were completed on the scanner: the pixels are equal for any arrival order. When a slice is
 complete:
 
-* LAST_IN_SLICE (of the last average and segment), LAST_IN_REPETITION or LAST_IN_MEASUREMENT, or all lines of
+* LAST_IN_SLICE (of the last average and segment; not in 3-D), LAST_IN_REPETITION or LAST_IN_MEASUREMENT, or all lines of
   the header's limits in a scan without averages: at once, if nothing acquired earlier can still be missing
   (see ``completion.py``);
 * without flags: when the same slice goes on to the next repetition, readouts having arrived in order;
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ismrmrd
+from torch import Tensor
 
 from smug_recon.errors import DataError
 from smug_recon.gadgets.assemble import Lines, assemble
@@ -33,6 +34,7 @@ from smug_recon.gadgets.items import (
 from smug_recon.gadgets.last_flags import LastFlags
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.timing import Report
+from smug_recon.gadgets.volume import Grid, assemble_volume
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Group:
     last_counter: int = -1
     closed_at: int | None = None  # counter of the readout that ends it
     superseded: bool = False  # the same slice has gone on to the next repetition
+    block_cnx: Tensor | None = None  # of a 3-D scan: the lines themselves, in place
 
 
 def gather(
@@ -98,6 +101,7 @@ class Gatherer:
         self.released: set[SliceKey] = set()
         self.last_flags = LastFlags(plan.lines_y, plan.acceleration_y, report)
         self._shape: tuple[int, int] | None = None
+        self.grid = Grid(plan.lines_z, plan.lines_y) if plan.lines_z > 1 else None
         self._changing = max(plan.contrasts, plan.phases, plan.repetitions, plan.sets) > 1
 
     def add(self, readout: Readout) -> None:
@@ -130,6 +134,8 @@ class Gatherer:
                 "split the raw file into scans of one receive configuration",
             )
         group = self.groups.setdefault(key, Group())
+        if self.grid is not None and row not in group.imaging:
+            group.block_cnx = self.grid.store(group.block_cnx, row, readout)
         group.imaging.setdefault(row, []).append(readout)
         group.last_counter = max(group.last_counter, int(head.scan_counter))
         self._close(key, group, readout)
@@ -162,9 +168,13 @@ class Gatherer:
         self.released.add(key)
         self.report.slices += 1
         calibration = self._calibration_for(key)
-        assembled = assemble(key, group.imaging, calibration, self.plan)
-        if not self._changing:
-            self.calibration.pop(key, None)
+        if self.grid is not None and group.block_cnx is not None:
+            assembled = assemble_volume(key, group.imaging, calibration, group.block_cnx, self.grid)
+        else:
+            assembled = assemble(key, group.imaging, calibration, self.plan)
+        for text in assembled.notes:
+            self.report.warn(text)
+        self._let_go(key)
         return assembled
 
     def finish(self) -> None:
@@ -175,7 +185,13 @@ class Gatherer:
             self.report.warn(f"calibration lines without imaging lines: slices {lost}")
 
     def _row(self, readout: Readout, key: SliceKey) -> int:
-        line = int(readout.head.idx.kspace_encode_step_1)
+        line, partition = (
+            int(readout.head.idx.kspace_encode_step_1),
+            int(readout.head.idx.kspace_encode_step_2),
+        )
+        if self.grid is not None:
+            z = partition - self.plan.slab.centre + self.plan.lines_z // 2
+            return self.grid.row(z, line - self.plan.centre_y + self.plan.lines_y // 2)
         row = line - self.plan.centre_y + self.plan.lines_y // 2
         if not 0 <= row < self.plan.lines_y:
             low = self.plan.centre_y - self.plan.lines_y // 2
@@ -184,11 +200,11 @@ class Gatherer:
                 f"lines {low} to {low + self.plan.lines_y - 1} (centre line {self.plan.centre_y})",
                 "correct encodedSpace.matrixSize.y or the centre of kspace_encoding_step_1 in the header",
             )
-        if readout.head.idx.kspace_encode_step_2 != 0:
+        if partition != 0:
             raise DataError(
-                f"partition {readout.head.idx.kspace_encode_step_2} in {key}",
+                f"partition {partition} in {key}",
                 "partition 0: the header describes a 2-D scan",
-                "correct encodedSpace.matrixSize.z; 3-D scans are not reconstructed by this chain",
+                "correct encodedSpace.matrixSize.z in the header",
             )
         return row
 
@@ -203,13 +219,13 @@ class Gatherer:
         if only_calibration(head):  # the end of a reference scan is not the end of the slice
             return
         self.last_flags.note(head)
-        if flags & LAST_IN_SLICE and final:
+        if flags & LAST_IN_SLICE and final and self.grid is None:  # in 3-D it may end a partition
             group.closed_at = counter
         if flags & LAST_IN_MEASUREMENT or (flags & LAST_IN_REPETITION and final):
             for other_key, other in self.groups.items():
                 if flags & LAST_IN_MEASUREMENT or other_key.repetition == key.repetition:
                     other.closed_at = counter if other.closed_at is None else other.closed_at
-        if self.limits.lines is not None and len(group.imaging) == self.limits.lines:
+        if self.limits.lines is not None and self.grid is None and len(group.imaging) == self.limits.lines:
             group.closed_at = group.last_counter
         if self.arrival.in_order:
             for other_key, other in self.groups.items():
@@ -224,6 +240,18 @@ class Gatherer:
         lines = self._calibration_for(key) or {}
         counters = [int(readout.head.scan_counter) for readouts in lines.values() for readout in readouts]
         return bool(counters) and max(counters) < closed_at
+
+    def _let_go(self, key: SliceKey) -> None:
+        """Drop the calibration lines of a released slice, except the first of its kind: others may lean on these."""
+        if key not in self.calibration:
+            return
+        same = [
+            other
+            for other in self.calibration
+            if (other.slice, other.contrast, other.set) == (key.slice, key.contrast, key.set)
+        ]
+        if not self._changing or key != min(same):
+            del self.calibration[key]
 
     def _calibration_for(self, key: SliceKey) -> Lines | None:
         """Return the separate calibration lines for a slice: its own, else those of the same slice acquired

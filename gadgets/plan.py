@@ -8,6 +8,7 @@ import ismrmrd
 
 from smug_recon.gadgets import encoding
 from smug_recon.gadgets.card import Card
+from smug_recon.gadgets.partitions import Partitions, partitions
 from smug_recon.pipeline import Pipeline
 
 
@@ -25,6 +26,8 @@ class Plan:
     lines_y: int
     """Lines of the encoded matrix; line ``k`` belongs in row ``k - centre_y + lines_y // 2``."""
     centre_y: int
+    slab: Partitions
+    """Partitions of a 3-D scan; one for 2-D."""
     slices: int
     contrasts: int
     phases: int
@@ -45,6 +48,11 @@ class Plan:
         """Rows and columns of the reconstruction before it is brought to the recon matrix."""
         return self.lines_y, self.readout_x
 
+    @property
+    def lines_z(self) -> int:
+        """Partitions of the encoded matrix; partition ``k`` belongs in ``k - slab.centre + lines_z // 2``."""
+        return self.slab.encoded
+
 
 def build_plan(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline, card: Card | None = None) -> Plan:
     """Read the plan from the MRD header; with a model's card, warn where the scan leaves its trained range.
@@ -57,7 +65,9 @@ def build_plan(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline, card: Card
     encoded_xyz, encoded_fov_mm = encoding.matrix_and_fov(first.encodedSpace, "encodedSpace")
     recon_xyz, recon_fov_mm = encoding.matrix_and_fov(first.reconSpace, "reconSpace")
     limits = first.encodingLimits
-    encoded_xyz, recon_xyz = encoding.two_dimensional(encoded_xyz, recon_xyz, limits, notes)
+    slab = partitions((encoded_xyz, encoded_fov_mm), (recon_xyz, recon_fov_mm), limits, notes)
+    encoded_xyz = (encoded_xyz[0], encoded_xyz[1], slab.encoded)
+    recon_xyz = (recon_xyz[0], recon_xyz[1], slab.images)
     acceleration_y, calibration = encoding.acceleration(first.parallelImaging, notes)
     plan = Plan(
         pipeline=pipeline,
@@ -68,6 +78,7 @@ def build_plan(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline, card: Card
         readout_x=encoding.readout_samples(encoded_xyz[0], encoded_fov_mm[0], recon_fov_mm[0], notes),
         lines_y=encoded_xyz[1],
         centre_y=encoding.centre_line(limits, encoded_xyz[1], notes),
+        slab=slab,
         slices=encoding.count(limits, "slice"),
         contrasts=encoding.count(limits, "contrast"),
         phases=encoding.count(limits, "phase"),

@@ -3,7 +3,8 @@
 The factor is fixed at the first image of a series that is not empty: its 99.9th percentile lands at ``peak /
 headroom``. Later images of the series use the same factor, so that signal can be compared between slices;
 voxels above ``peak`` are clipped, counted and reported. float32 (magnitude) and complex64 leave with the
-factor 1.
+factor 1. The partitions of a 3-D slab share what is said of an image: they wait for the last of them, and the factor
+is that of all of them together (the first one lies at the dark edge of the slab).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from smug_recon.gadgets.items import Reconstruction
+from smug_recon.gadgets.items import Reconstruction, SliceKey
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.timing import Report
 
@@ -23,23 +24,40 @@ BRIGHT = 99.9
 
 def scale(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]:
     """Set ``pixels_yx``, ``scale`` and ``saturated`` of every reconstruction."""
-    settings = plan.pipeline.images
     factors: dict[str, float] = {}
+    slabs: dict[tuple[SliceKey, str], list[Reconstruction]] = {}
     for item in items:
-        if isinstance(item, Reconstruction):
-            image_yx = item.image_yx.numpy()
-            if settings.type == "complex64":
-                item.pixels_yx, item.scale = np.ascontiguousarray(image_yx, np.complex64), 1.0
-            elif settings.type == "float32":
-                item.pixels_yx, item.scale = np.abs(image_yx).astype(np.float32), 1.0
-            else:
-                magnitude_yx = np.abs(image_yx).astype(np.float32)
-                factor = factors.get(item.role) or series_factor(
-                    magnitude_yx, settings.peak / settings.headroom
-                )
-                if factor is not None:
-                    factors[item.role] = factor
-                _to_uint16(item, magnitude_yx, factor or 1.0, settings.peak, report)
+        if not isinstance(item, Reconstruction):
+            yield item
+            continue
+        together = slabs.setdefault((item.key, item.role), [])
+        together.append(item)
+        if len(together) == item.partitions:
+            del slabs[item.key, item.role]
+            yield from scaled(together, factors, plan, report)
+
+
+def scaled(
+    images: list[Reconstruction], factors: dict[str, float], plan: Plan, report: Report
+) -> Iterator[Reconstruction]:
+    """Scale the partitions of a slab, or the one image of a slice; a new series gets its factor."""
+    settings = plan.pipeline.images
+    images.sort(key=lambda image: image.partition)
+    role = images[0].role
+    if settings.type == "uint16" and role not in factors:
+        magnitude_syx = np.stack([np.abs(image.image_yx.numpy()).astype(np.float32) for image in images])
+        factor = series_factor(magnitude_syx, settings.peak / settings.headroom)
+        if factor is not None:
+            factors[role] = factor
+    for item in images:
+        image_yx = item.image_yx.numpy()
+        if settings.type == "complex64":
+            item.pixels_yx, item.scale = np.ascontiguousarray(image_yx, np.complex64), 1.0
+        elif settings.type == "float32":
+            item.pixels_yx, item.scale = np.abs(image_yx).astype(np.float32), 1.0
+        else:
+            magnitude_yx = np.abs(image_yx).astype(np.float32)
+            _to_uint16(item, magnitude_yx, factors.get(role, 1.0), settings.peak, report)
         yield item
 
 

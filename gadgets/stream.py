@@ -64,7 +64,12 @@ def run(
         ConfigurationError, ModelError, HeaderError: before the first item is read.
         StreamError, DataError: while reading.
     """
+    from smug_recon.gadgets.units import correct_units
+
     report = report or Report()
+    header, slips = correct_units(header)
+    for text in slips:
+        report.warn(text)
     try:
         plan, model = report.call("prepare", prepare, header, pipeline, model)
         for text in plan.warnings:
@@ -113,15 +118,21 @@ def chain(
     from smug_recon.gadgets.dress import dress
     from smug_recon.gadgets.echo import complete_echoes
     from smug_recon.gadgets.matrix import to_recon_matrix
+    from smug_recon.gadgets.partial_fourier import complete
     from smug_recon.gadgets.scale import scale
+    from smug_recon.gadgets.slab import split
+    from smug_recon.gadgets.trained_range import compare_with_training
     from smug_recon.gadgets.unroll import unroll
     from smug_recon.gadgets.virtual_coils import compress_coils
 
     timed = report.timed
     stream = gathered(items, plan, header, report, arrival)
     stream = timed("coil compression", compress_coils(stream, plan, report))
+    stream = timed("slab", split(stream, plan, model, report))
+    stream = timed("trained range", compare_with_training(stream, plan, model.card, report))
     stream = timed("coil maps", coil_maps(stream, plan, report))
     stream = timed("network", unroll(stream, plan, model, report))
+    stream = timed("partial Fourier", complete(stream, plan))
     stream = timed("echo", complete_echoes(stream, plan))
     stream = timed("matrix", to_recon_matrix(stream, plan))
     stream = timed("scale", scale(stream, plan, report))
@@ -142,11 +153,12 @@ def gathered(
     from smug_recon.gadgets.prewhiten import NoiseScan, prewhiten
     from smug_recon.gadgets.reference_scan import ReferenceScan
     from smug_recon.gadgets.surface_coil import unflag_if_all
+    from smug_recon.gadgets.units import watch_dwell_times
     from smug_recon.gadgets.virtual_coils import leave_out_silent
 
     arrival, noise, timed = arrival or Arrival(), NoiseScan(report), report.timed
 
-    stream = timed("receive", items)
+    stream = timed("receive", watch_dwell_times(items, report))
     stream = timed("noise scan", noise.collect(arrival.watch(stream)))
     reference = ReferenceScan(header, plan, report)
     stream = timed("reference scan", reference.collect(stream))

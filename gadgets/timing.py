@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -96,6 +97,7 @@ class Report:
             "slices": self.slices,
             "fallbacks": self.fallbacks,
             "saturated_voxels": self.saturated,
+            "peak_rss_mb": peak_rss_mb(),
             "passed_on": dict(self.passed),
             "left_out": dict(self.left_out),
             "warnings": list(self.warnings),
@@ -109,8 +111,20 @@ class Report:
         for kind, count in self.left_out.items():
             log.info("not sent back, as pass_on says: %d of type %s", count, kind)
         log.info("%d lines, %d slices, %d fallbacks", self.lines, self.slices, self.fallbacks)
+        if found["peak_rss_mb"] is not None:
+            log.info("at most %.0f MB of memory", found["peak_rss_mb"])
         for stage in found["stages"]:
             log.info("%-14s %8.3f s %7d items", stage["name"], stage["seconds"], stage["calls"])
         target = os.environ.get(TIMING_FILE)
         if target:
             Path(target).write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+def peak_rss_mb() -> float | None:
+    """Return the most memory this process has held so far, in MB; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(most * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import itertools
 import weakref
-from types import SimpleNamespace
 from typing import Any
 
 import ismrmrd
@@ -15,7 +14,7 @@ import torch
 from small_scan import LINES_Y, SAMPLES_X, SmallScan, header, sampled_lines
 
 from smug_recon.errors import DataError
-from smug_recon.gadgets.assemble import partial_fourier
+from smug_recon.gadgets.assemble import one_sided
 from smug_recon.gadgets.completion import Arrival
 from smug_recon.gadgets.gather import Limits, gather
 from smug_recon.gadgets.items import Slice
@@ -205,12 +204,12 @@ def test_separate_calibration_lines_are_waited_for() -> None:
     assert int(found.calibration_mask_y.sum()) == len(centre)
 
 
-def test_partial_fourier_is_said() -> None:
+def test_partial_fourier_is_found() -> None:
     scan = SmallScan()
     scan.add_slice(lines=list(range(16, LINES_Y)))
     (found,) = gathered(scan.readouts)
-    assert any("partial Fourier" in note for note in found.notes)
-    assert not next(gathered(three_slices(), slices=3)).notes
+    assert found.partial_y == (16, LINES_Y - 1)
+    assert next(gathered(three_slices(), slices=3)).partial_y is None
 
 
 @pytest.mark.parametrize(
@@ -253,10 +252,9 @@ def test_foreign_items_pass_in_order_and_lines_are_let_go() -> None:
 
 
 def test_variable_density_sampling_is_not_taken_for_partial_fourier() -> None:
-    plan = SimpleNamespace(lines_y=240)
     mask_y = torch.zeros(240)
     mask_y[108:132] = 1
     mask_y[[40, 60, 75, 90, 95, 100, 104, 106, 134, 137, 141, 150, 163, 171]] = 1
-    assert partial_fourier(mask_y, plan) is None  # type: ignore[arg-type]
+    assert one_sided(mask_y) is None
     mask_y[torch.arange(0, 100, 3)] = 1
-    assert partial_fourier(mask_y, plan) is not None  # type: ignore[arg-type]
+    assert one_sided(mask_y) == (0, 171)

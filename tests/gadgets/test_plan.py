@@ -186,10 +186,10 @@ def test_no_encoding_is_refused() -> None:
     assert "no encoding" in refused(header)
 
 
-@pytest.mark.parametrize("size", [(96, 48, 8), (0, 48, 1), (96, -1, 1), (96, 100000, 1), (96, 4, 1)])
+@pytest.mark.parametrize("size", [(0, 48, 1), (96, -1, 1), (96, 100000, 1), (96, 4, 1), (96, 48, 2000)])
 def test_matrices_that_cannot_be_are_refused(size: tuple[int, int, int]) -> None:
     said = refused(header_of(size))
-    assert "3-D" in said if size[2] > 1 else "matrixSize" in said
+    assert "partitions" in said if size[2] > 1 else "matrixSize" in said
 
 
 @pytest.mark.parametrize("length", [0.0, -200.0, float("nan"), float("inf"), "200mm", None])
@@ -199,9 +199,32 @@ def test_fields_of_view_that_cannot_be_are_refused(length: Any) -> None:
     assert "fieldOfView_mm y" in refused(header)
 
 
-def test_several_partitions_are_refused() -> None:
-    limits = xsd.encodingLimitsType(kspace_encoding_step_2=limit(0, 31, 16))
-    assert "last partition 31" in refused(header_of(encodingLimits=limits))
+@pytest.mark.parametrize(
+    ("z", "given", "expected"),
+    [
+        (32, limit(0, 31, 16), (32, 16)),
+        (32, None, (32, 16)),  # no limits at all
+        (32, limit(0, 0, 0), (32, 16)),  # limits never filled in
+        (32, limit(0, 31, 0), (32, 16)),  # only their centre was not
+        (32, limit(0, 23, 8), (32, 8)),  # partial Fourier along the slab
+        (1, limit(0, 31, 16), (32, 16)),  # matrix z not filled in
+        (1, limit(0, 0, 0), (1, 0)),
+    ],
+)
+def test_partitions_of_a_header(z: int, given: Any, expected: tuple[int, int]) -> None:
+    limits = xsd.encodingLimitsType(kspace_encoding_step_2=given)
+    plan = build_plan(header_of((96, 48, z), encodingLimits=limits), PIPELINE)
+    assert (plan.lines_z, plan.slab.centre) == expected
+    assert (plan.slab.images, plan.slab.kept) == (expected[0], expected[0])
+
+
+def test_slab_oversampling_is_cropped_and_interpolated_as_the_recon_space_says() -> None:
+    header = header_of((96, 48, 24), encodingLimits=xsd.encodingLimitsType())
+    header.encoding[0].encodedSpace.fieldOfView_mm.z = 60.0
+    header.encoding[0].reconSpace.fieldOfView_mm.z = 40.0
+    header.encoding[0].reconSpace.matrixSize.z = 32
+    plan = build_plan(header, PIPELINE)
+    assert (plan.slab.encoded, plan.slab.kept, plan.slab.images, plan.slab.depth_mm) == (24, 16, 32, 40.0)
 
 
 def test_simultaneous_slices_are_refused() -> None:
