@@ -11,6 +11,8 @@ from xsdata.formats.dataclass.parsers import XmlParser
 from xsdata.formats.dataclass.parsers.config import ParserConfig
 
 from smug_recon.errors import HeaderError
+from smug_recon.gadgets.units import correct_units
+from smug_recon.replay.mending import mend
 
 log = logging.getLogger(__name__)
 
@@ -18,9 +20,17 @@ log = logging.getLogger(__name__)
 def parse_header(xml: bytes) -> tuple[ismrmrd.xsd.ismrmrdHeader, bytes]:
     """The parsed header and the bytes to send, as a Gadgetron parses and writes it anew; HeaderError if none.
 
-    Unknown elements and a trailing NUL are dropped with a warning (ismrmrd's own parser refuses both).
+    What ismrmrd's own parser refuses is put in order (``mending.py``), slips of unit are mended or reported
+    (``gadgets/units.py``); each is said in the log.
     """
-    xml = xml.rstrip(b"\0 \r\n\t")
+    header, xml = _parsed(xml.rstrip(b"\0 \r\n\t"))
+    mended, slips = correct_units(header)
+    for slip in slips:
+        log.warning("the MRD header: %s", slip)
+    return (header, xml) if mended is header else (mended, _written(mended))
+
+
+def _parsed(xml: bytes) -> tuple[ismrmrd.xsd.ismrmrdHeader, bytes]:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
@@ -32,19 +42,23 @@ def parse_header(xml: bytes) -> tuple[ismrmrd.xsd.ismrmrdHeader, bytes]:
             "ignore"
         )  # a value of the wrong type: kept as text, the check of the header speaks up
         try:
+            clean, notes = mend(xml)
             parser = XmlParser(config=ParserConfig(fail_on_unknown_properties=False))
-            header = parser.from_bytes(xml, ismrmrd.xsd.ismrmrdHeader)
-            _is_mrd(header, xml)
-            again = ismrmrd.xsd.ToXML(header, encoding="utf-8").encode()
+            header = parser.from_bytes(clean, ismrmrd.xsd.ismrmrdHeader)
+            again = _written(header)
             ismrmrd.xsd.CreateFromDocument(again)
         except (ParserError, TypeError, ValueError, AttributeError) as error:
             raise HeaderError(
-                f"a header that cannot be read ({reason or error})",
+                f"a header that cannot be read ({error or reason})",
                 "the MRD header, XML with the root ismrmrdHeader",
                 "convert the raw file again with a current converter",
             ) from None
-    log.warning("the MRD header was put in order: %s", reason)
+    log.warning("the MRD header was put in order: %s", "; ".join(dict.fromkeys(notes)) or reason)
     return header, again
+
+
+def _written(header: ismrmrd.xsd.ismrmrdHeader) -> bytes:
+    return bytes(ismrmrd.xsd.ToXML(header, encoding="utf-8").encode())
 
 
 def _is_mrd(header: ismrmrd.xsd.ismrmrdHeader, xml: bytes) -> ismrmrd.xsd.ismrmrdHeader:
