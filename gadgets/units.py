@@ -82,10 +82,11 @@ def _field_strength(header: Any) -> list[str]:
         return []
     if not given_t or given_t <= 0:
         return [f"H1resonanceFrequency_Hz = {given_hz:g}: is it in MHz?"] if given_hz < 1e4 else []
-    for factor_hz, unit_hz in ((1.0, ""), (1e3, "kHz"), (1e6, "MHz")):
-        for factor_t, unit_t in ((1.0, ""), (1e-3, "mT"), (1e-4, "gauss")):
+    for factor_t, unit_t in ((1.0, ""), (1e-3, "mT"), (1e-4, "gauss")):
+        for factor_hz, unit_hz in ((1.0, ""), (1e3, "kHz"), (1e6, "MHz")):
             hz, tesla = given_hz * factor_hz, given_t * factor_t
-            if abs(hz / (tesla * HZ_PER_T) - 1) < 0.1 and 0.001 < tesla < 25:
+            likely = 0.02 < tesla < 25 or not (unit_hz or unit_t)
+            if likely and abs(hz / (tesla * HZ_PER_T) - 1) < 0.1:
                 return _brought_together(conditions, system, (hz, unit_hz), (tesla, unit_t))
     return [
         f"{given_t:g} T and {given_hz:g} Hz do not belong together (1H: 42.58 MHz/T): a unit may be wrong"
