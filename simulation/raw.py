@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import h5py
+import ismrmrd
 import ismrmrd.hdf5
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,13 @@ class RawScan:
     heads: NDArray[np.void]
     samples: list[NDArray[np.complex64]]
     truth: Truth
+
+    def acquisitions(self) -> Iterator[ismrmrd.Acquisition]:
+        """Yield the readouts as a connection or file delivers them."""
+        for head, samples in zip(self.heads, self.samples, strict=True):
+            acquisition = ismrmrd.Acquisition(ismrmrd.AcquisitionHeader.from_buffer_copy(head.tobytes()))
+            acquisition.data[:] = samples
+            yield acquisition
 
 
 class RawFile:

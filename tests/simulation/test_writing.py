@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import h5py
+import ismrmrd
 import numpy as np
 import pytest
 from encoded import QUIET
@@ -38,6 +39,18 @@ def test_streamed_scan_has_the_bytes_of_the_scan_in_memory(tmp_path: Path) -> No
     assert (tmp_path / "memory.h5").read_bytes() == (tmp_path / "disk.h5").read_bytes()
     for name, value in vars(read_truth(tmp_path / "truth.h5")).items():
         np.testing.assert_array_equal(value, getattr(scan.truth, name), err_msg=name)
+
+
+def test_readouts_in_memory_are_those_of_the_file(tmp_path: Path) -> None:
+    scan = simulate_scan(replace(BUSY, phases=1, repetitions=1, reversed_lines=True))
+    write_raw(scan, tmp_path / "raw.h5")
+    with ismrmrd.Dataset(str(tmp_path / "raw.h5"), create_if_needed=False) as dataset:
+        readouts = list(scan.acquisitions())
+        assert len(readouts) == dataset.number_of_acquisitions()
+        for number in (0, 40, len(readouts) - 1):
+            wanted = dataset.read_acquisition(number)
+            assert bytes(readouts[number].getHead()) == bytes(wanted.getHead())
+            np.testing.assert_array_equal(readouts[number].data, wanted.data)
 
 
 def test_small_buffers_give_the_same_readouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
