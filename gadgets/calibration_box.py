@@ -23,7 +23,7 @@ class Box(NamedTuple):
 
 
 def calibration_box(mask_zy: Tensor, widest: int) -> Box | None:
-    """Return the largest fully sampled box about the centre, at most ``widest`` a side; None below 5 a side.
+    """Return the fully sampled box about the centre with the longest shorter side, at most ``widest``; None below 5.
 
     The sampled positions decide, flags are not needed: a scan without any is calibrated all the same.
     """
@@ -42,11 +42,18 @@ def calibration_box(mask_zy: Tensor, widest: int) -> Box | None:
             stop += 1
         wide_y = min(stop - start, widest)
         start = min(max(centre_y - wide_y // 2, start), stop - wide_y)
-        if wide_y >= SMALLEST_BOX and (
-            best is None or wide_z * wide_y > (best.z[1] - best.z[0]) * (best.y[1] - best.y[0])
-        ):
+        if wide_y >= SMALLEST_BOX and (best is None or _worth(wide_z, wide_y) > _worth(*sides(best))):
             best = Box(z, (start, start + wide_y))
     return best
+
+
+def sides(box: Box) -> tuple[int, int]:
+    """Partitions and lines of a box."""
+    return box.z[1] - box.z[0], box.y[1] - box.y[0]
+
+
+def _worth(wide_z: int, wide_y: int) -> tuple[int, int]:
+    return min(wide_z, wide_y), wide_z * wide_y
 
 
 def maps_at(block_xcyz: Tensor, shape_yz: tuple[int, int], settings: CoilMaps, noise_level: float) -> Tensor:

@@ -22,7 +22,7 @@ from smug_recon.gadgets.items import Reconstruction
 from smug_recon.gadgets.plan import Plan
 from smug_recon.physics import fft_centred, ifft_centred
 
-ITERATIONS = 12
+ITERATIONS = 5
 SMALLEST_CENTRE = 8
 """Lines on either side of the k-space centre that must have been acquired, for the phase."""
 

@@ -20,6 +20,7 @@ from smug_recon.gadgets.calibration_box import (
     low_resolution_maps_at,
     maps_at,
     one_phase,
+    sides,
 )
 from smug_recon.gadgets.items import Reconstruction, Volume
 from smug_recon.gadgets.matrix import crop_or_pad, interpolate
@@ -47,8 +48,8 @@ def reconstruct_positions(
     sampled_yz = mask_yz if volume.weight_y is None else volume.weight_y.reshape(lines_z, lines_y).T
     maps = MapsOf(volume, slab_czyx, plan, report)
     notes += maps.notes
-    box = None if maps.box is None else (maps.box.y[1] - maps.box.y[0], maps.box.z[1] - maps.box.z[0])
-    for text in outside_slab(volume, lines_y, box, model.card):
+    box = (0, 0) if maps.box is None else sides(maps.box)
+    for text in outside_slab(volume, lines_y, min(box), model.card):
         notes.append(text)
         report.warn(text)
     wanted = [SMUG, CG_SENSE] if plan.pipeline.images.conventional else [SMUG]

@@ -37,13 +37,13 @@ def outside(item: Slice, card: Card) -> list[str]:
     return found + (card.few_calibration_lines(about_centre(mask_y)) if coils > 1 else [])
 
 
-def outside_slab(volume: Volume, lines_y: int, box: tuple[int, int] | None, card: Card) -> list[str]:
-    """The same for a slab sampled in (ky, kz): rows are phase encodes, columns partitions, ``box`` lines and partitions."""
+def outside_slab(volume: Volume, lines_y: int, calibration: int, card: Card) -> list[str]:
+    """The same for a slab sampled in (ky, kz): rows are phase encodes, columns partitions."""
     acceleration = round(volume.mask_y.numel() / max(1, int(volume.mask_y.sum())), 2)
     coils = volume.kspace_cyx.shape[0]
     found = card.outside_range(lines_y, volume.lines_z, coils, acceleration)
     found = [text.replace("readout matrix", "partitions") for text in found]
-    few = card.few_calibration_lines(min(box) if box else 0) if coils > 1 else []
+    few = card.few_calibration_lines(calibration) if coils > 1 else []
     return [*found, *few]
 
 
