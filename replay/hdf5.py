@@ -24,6 +24,7 @@ class Hdf5Raw:
     """An ISMRMRD HDF5 file, open; ``acquisitions`` and ``others`` count what ``blocks`` delivers."""
 
     def __init__(self, path: Path, group: str | None = None) -> None:
+        self.path = path
         try:
             self._file = h5py.File(path, "r")
         except OSError as error:

@@ -9,6 +9,7 @@ from ismrmrd.hdf5 import acquisition_header_dtype
 
 from smug_recon.errors import DataError
 from smug_recon.replay import wire
+from smug_recon.replay.fastmri import FastMriRaw
 from smug_recon.replay.hdf5 import DAMAGED, Hdf5Raw
 from smug_recon.replay.mrdstream import StreamRaw
 from smug_recon.replay.raw import open_raw
@@ -32,7 +33,7 @@ def _from_table(raw: Hdf5Raw) -> np.ndarray:
     return wire.packed(heads, acquisition_header_dtype)
 
 
-def _from_stream(raw: StreamRaw) -> np.ndarray:
+def _from_stream(raw: StreamRaw | FastMriRaw) -> np.ndarray:
     found = []
     for block in raw.blocks():
         read = wire.cursor(block.payload)

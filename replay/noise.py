@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import ismrmrd
@@ -21,7 +21,9 @@ from smug_recon.errors import DataError
 from smug_recon.replay import wire
 from smug_recon.replay.hdf5 import NOISE, Hdf5Raw, noise_only, scans
 from smug_recon.replay.header import parse_header
-from smug_recon.replay.mrdstream import StreamRaw
+
+if TYPE_CHECKING:
+    from smug_recon.replay.raw import Raw
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class NoiseScan:
 
 
 def noise_scan(
-    raw: Hdf5Raw | StreamRaw,
+    raw: Raw,
     path: Path | str,
     header: ismrmrd.xsd.ismrmrdHeader,
     heads: np.ndarray | None,
@@ -97,7 +99,7 @@ def noise_from_file(path: Path | str, header: ismrmrd.xsd.ismrmrdHeader, channel
 
 
 def noise_beside(
-    raw: Hdf5Raw | StreamRaw, path: Path | str, header: ismrmrd.xsd.ismrmrdHeader, heads: np.ndarray
+    raw: Raw, path: Path | str, header: ismrmrd.xsd.ismrmrdHeader, heads: np.ndarray
 ) -> NoiseScan | None:
     """The noise scan in another group of the same HDF5 file, None where the scan has its own or there is none.
 
@@ -116,7 +118,7 @@ def noise_beside(
             )
         return None
     try:
-        with Hdf5Raw(Path(path), name) as other:
+        with Hdf5Raw(raw.path, name) as other:
             return _taken(other, header, _channels(header, heads), f"group {name}")
     except DataError as error:
         log.warning("the noise scan in group %s is not used: %s", name, error)
@@ -208,9 +210,7 @@ def _xml(group: h5py.Group) -> bytes:
     return text.encode() if isinstance(text, str) else bytes(text)
 
 
-def _taken(
-    raw: Hdf5Raw | StreamRaw, header: ismrmrd.xsd.ismrmrdHeader, channels: int, source: str
-) -> NoiseScan:
+def _taken(raw: Raw, header: ismrmrd.xsd.ismrmrdHeader, channels: int, source: str) -> NoiseScan:
     own = parse_header(raw.header_xml)[0]
     items = wire.items(raw.blocks())
     found = [item for item in items if isinstance(item, ismrmrd.Acquisition) and item.flags & NOISE]

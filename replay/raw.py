@@ -15,13 +15,14 @@ import ismrmrd
 
 from smug_recon.errors import DataError
 from smug_recon.replay import wire
+from smug_recon.replay.fastmri import FastMriRaw, is_fastmri
 from smug_recon.replay.hdf5 import Hdf5Raw
 from smug_recon.replay.mrdstream import StreamRaw
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
-Raw: TypeAlias = Hdf5Raw | StreamRaw
+Raw: TypeAlias = Hdf5Raw | StreamRaw | FastMriRaw
 """An open raw scan: ``header_xml``, ``acquisitions``, ``others`` and ``blocks``; a context manager."""
 
 
@@ -41,8 +42,18 @@ def open_raw(path: Path | str, group: str | None = None) -> Raw:
     with path.open("rb") as file:
         start = file.read(len(HDF5_SIGNATURE))
     if start == HDF5_SIGNATURE or h5py.is_hdf5(path):  # HDF5 may begin behind a user block
-        return Hdf5Raw(path, group)
+        return open_hdf5(path, group)
     return StreamRaw(path.open("rb", buffering=2**20), path.name)
+
+
+def open_hdf5(path: Path, group: str | None = None) -> Hdf5Raw | FastMriRaw:
+    """Open an HDF5 file: one of fastMRI's, else one of ISMRMRD's, which says what is wrong with any other."""
+    try:
+        with h5py.File(path, "r") as file:
+            fastmri = is_fastmri(file)
+    except OSError:
+        fastmri = False
+    return FastMriRaw(path) if fastmri else Hdf5Raw(path, group)
 
 
 def read_items(
@@ -53,7 +64,7 @@ def read_items(
         yield from wire.items(raw.blocks())
 
 
-def _open_pipe(pipe: BinaryIO, group: str | None) -> Hdf5Raw | StreamRaw:
+def _open_pipe(pipe: BinaryIO, group: str | None) -> Raw:
     source = pipe if isinstance(pipe, io.BufferedReader) else io.BufferedReader(pipe)  # type: ignore[type-var]
     start = source.peek(len(HDF5_SIGNATURE))[: len(HDF5_SIGNATURE)]
     if start != HDF5_SIGNATURE[: len(start)] or not start:
@@ -61,4 +72,4 @@ def _open_pipe(pipe: BinaryIO, group: str | None) -> Hdf5Raw | StreamRaw:
     with tempfile.NamedTemporaryFile(prefix="smug-recon-", suffix=".h5") as spool:
         shutil.copyfileobj(source, spool)
         spool.flush()
-        return Hdf5Raw(Path(spool.name), group)  # stays readable: HDF5 holds it open after the name is gone
+        return open_hdf5(Path(spool.name), group)  # stays readable: HDF5 holds it open after the name is gone
