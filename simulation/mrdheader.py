@@ -15,6 +15,7 @@ from smug_recon.simulation.tissue import CONTRASTS
 
 FIELD_T = 2.8936
 BANDWIDTH = 0.793  # relativeReceiverNoiseBandwidth
+WHOLE, NOISE_PART, IMAGING_PART = "whole", "noise", "imaging"
 MODES = ("embedded", "separate", "external")
 
 
@@ -116,8 +117,16 @@ def _reference_encoding(settings: ScanSettings, layout: Layout, stack: Stack) ->
     )
 
 
-def mrd_header(settings: ScanSettings, layout: Layout, stack: Stack) -> str:
-    """Return the MRD header of a scan as XML."""
+def mrd_header(settings: ScanSettings, layout: Layout, stack: Stack, part: str = WHOLE) -> str:
+    """Return the MRD header of a scan as XML: of the whole, of the noise scan that is a measurement of its
+    own, or of the imaging scan that depends on it.
+    """
+    own_id = f"phantom_{settings.seed}"
+    noise_id = f"{own_id}_noise"
+    depends = {}
+    if part == IMAGING_PART:
+        entry = _fill("measurementDependencyType", dependencyType="Noise", measurementID=noise_id)
+        depends = {"measurementDependency": [entry]}
     contrast = CONTRASTS[settings.contrast]
     encodings = [_encoding(settings, layout, stack)]
     if settings.calibration == "external":
@@ -135,7 +144,8 @@ def mrd_header(settings: ScanSettings, layout: Layout, stack: Stack) -> str:
         ),
         measurementInformation=_fill(
             "measurementInformationType",
-            measurementID=f"phantom_{settings.seed}",
+            measurementID=noise_id if part == NOISE_PART else own_id,
+            **depends,
             patientPosition="HFS",
             protocolName=f"head_{settings.contrast}_{settings.orientation}",
             sequenceName=contrast.kind,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from smug_recon.simulation.truth import Truth
 
+GROUP = "dataset"
 BLOCK_BYTES = 64 * 2**20
 
 
@@ -38,20 +39,17 @@ class RawScan:
 
 
 class RawFile:
-    """An ISMRMRD file with ``/dataset/xml`` and ``/dataset/data``, written while a scan goes on.
+    """An ISMRMRD file with a group ``xml`` and ``data`` for each header, written while a scan goes on.
 
     Equal scans give equal bytes. A scan that fails leaves no file.
     """
 
-    def __init__(self, path: Path, xml: str) -> None:
+    def __init__(self, path: Path, **headers: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.path, self.count = path, 0
+        self.path = path
         self._incomplete = path.with_name(f"{path.name}.incomplete")
         self._file = h5py.File(self._incomplete, "w")
-        self._group = self._file.create_group("dataset")
-        self._group.create_dataset("xml", shape=(1,), dtype=h5py.special_dtype(vlen=bytes))[0] = xml.encode()
-        self._rows: list[tuple[NDArray[np.void], NDArray[np.float32]]] = []
-        self._bytes = 0
+        self._tables = {name: _Table(self._file.create_group(name), xml) for name, xml in headers.items()}
 
     def __enter__(self) -> RawFile:
         return self
@@ -60,23 +58,38 @@ class RawFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._flush()
+            for table in self._tables.values():
+                table.flush()
         self._file.close()
         if kind is None:
             self._incomplete.replace(self.path)
         else:
             self._incomplete.unlink()
 
+    def append(self, head: NDArray[np.void], samples: NDArray[np.complex64], group: str = GROUP) -> None:
+        """Add one readout to a group."""
+        self._tables[group].append(head, samples)
+
+
+class _Table:
+    """The readouts of one group, written in blocks."""
+
+    def __init__(self, group: h5py.Group, xml: str) -> None:
+        self._group = group
+        group.create_dataset("xml", shape=(1,), dtype=h5py.special_dtype(vlen=bytes))[0] = xml.encode()
+        self._rows: list[tuple[NDArray[np.void], NDArray[np.float32]]] = []
+        self._bytes = 0
+
     def append(self, head: NDArray[np.void], samples: NDArray[np.complex64]) -> None:
         """Add one readout."""
         values = np.ascontiguousarray(samples).view(np.float32).reshape(-1)
         self._rows.append((head, values))
         self._bytes += values.nbytes + head.nbytes
-        self.count += 1
         if self._bytes > BLOCK_BYTES:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what has been added."""
         if not self._rows:
             return
         rows = np.empty(len(self._rows), dtype=ismrmrd.hdf5.acquisition_dtype)
@@ -95,6 +108,6 @@ class RawFile:
 
 def write_raw(scan: RawScan, path: Path) -> None:
     """Write a scan as an ISMRMRD file; the same scan gives the same bytes."""
-    with RawFile(path, scan.xml) as file:
+    with RawFile(path, **{GROUP: scan.xml}) as file:
         for head, samples in zip(scan.heads, scan.samples, strict=True):
             file.append(head, samples)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,10 +14,10 @@ from smug_recon.simulation.geometry import stack
 from smug_recon.simulation.kspace import KSpace
 from smug_recon.simulation.layout import Layout
 from smug_recon.simulation.masks_zy import sampling_mask_zy
-from smug_recon.simulation.mrdheader import BANDWIDTH, mrd_header
+from smug_recon.simulation.mrdheader import BANDWIDTH, WHOLE, mrd_header
 from smug_recon.simulation.noise import correlated_noise, covariance_for_snr
 from smug_recon.simulation.objects import Scene
-from smug_recon.simulation.raw import RawFile, RawScan
+from smug_recon.simulation.raw import RawScan
 from smug_recon.simulation.readout import (
     DWELL_US,
     NOISE_DWELL_US,
@@ -38,7 +36,7 @@ from smug_recon.simulation.schedule import (
 from smug_recon.simulation.settings import ScanSettings
 from smug_recon.simulation.truth import Allocate, Truth
 
-__all__ = ["DWELL_US", "NOISE_DWELL_US", "Scanner", "simulate_scan", "write_scan"]
+__all__ = ["DWELL_US", "NOISE_DWELL_US", "Scanner", "simulate_scan"]
 
 Readout = tuple[NDArray[np.void], NDArray[np.complex64]]
 NOISE_LOCATIONS = 16  # slices or partitions from which the level of the noise is found, at most
@@ -77,7 +75,11 @@ class Scanner:
     @property
     def xml(self) -> str:
         """The MRD header."""
-        return mrd_header(self.settings, self.layout, self.place)
+        return self.header()
+
+    def header(self, part: str = WHOLE) -> str:
+        """Return the MRD header of the whole scan, or of its part where the noise scan is one of its own."""
+        return mrd_header(self.settings, self.layout, self.place, part)
 
     def readouts(self) -> Iterator[Readout]:
         """Acquire: yield the header and the samples (coil, sample) of every readout in their order."""
@@ -229,20 +231,3 @@ def simulate_scan(settings: ScanSettings) -> RawScan:
 
     scanner.fill_truth(allocate)
     return RawScan(scanner.xml, np.stack(heads), list(samples), Truth(**arrays))
-
-
-def write_scan(settings: ScanSettings, path: Path, truth: Path | None = None) -> Iterator[int]:
-    """Simulate a raw scan onto the disk in bounded memory; yields the readouts written so far.
-
-    The file is the same as ``write_raw(simulate_scan(settings), path)``.
-    """
-    scanner = Scanner(settings)
-    with RawFile(path, scanner.xml) as file:
-        for head, samples in scanner.readouts():
-            file.append(head, samples)
-            yield file.count
-    if truth is None:
-        return
-    truth.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(truth, "w") as answers:
-        scanner.fill_truth(lambda name, shape, dtype: answers.create_dataset(name, shape, dtype))

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from encoded import QUIET
 
+from smug_recon.errors import ConfigurationError
 from smug_recon.simulation import lines, objects, raw
 from smug_recon.simulation.lines import LineStore
 from smug_recon.simulation.raw import write_raw
-from smug_recon.simulation.scan import Scanner, simulate_scan, write_scan
+from smug_recon.simulation.scan import Scanner, simulate_scan
 from smug_recon.simulation.settings import ScanSettings
 from smug_recon.simulation.truth import read_truth
+from smug_recon.simulation.writing import noise_file, write_scan
 
 HEADS = "a78afa0021ba95d9"
 SAMPLES = {
@@ -74,6 +76,36 @@ def test_a_scan_that_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(KeyboardInterrupt):
         list(write_scan(replace(BUSY, phases=1), tmp_path / "raw.h5"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["group", "file"])
+def test_noise_scan_apart_is_named_by_the_header_and_holds_the_same_readouts(
+    tmp_path: Path, place: str
+) -> None:
+    settings = replace(BUSY, phases=1, repetitions=1)
+    whole, path = simulate_scan(settings), tmp_path / "raw.h5"
+    list(write_scan(settings, path, noise_in=place))
+    noise = (path, "dataset_1") if place == "group" else (noise_file(path), "dataset")
+    scan = (path, "dataset_2" if place == "group" else "dataset")
+    found = []
+    for file, group in (noise, scan):
+        with ismrmrd.Dataset(str(file), group, create_if_needed=False) as dataset:
+            header = ismrmrd.xsd.CreateFromDocument(dataset.read_xml_header())
+            rows = [dataset.read_acquisition(row) for row in range(dataset.number_of_acquisitions())]
+            assert [row.scan_counter for row in rows] == list(range(1, len(rows) + 1))
+            found.append((header.measurementInformation, rows))
+    (about, noise_rows), (imaging, rows) = found
+    assert [each.measurementID for each in imaging.measurementDependency] == [about.measurementID]
+    assert imaging.measurementDependency[0].dependencyType == "Noise"
+    assert imaging.measurementID != about.measurementID and not about.measurementDependency
+    for readout, wanted in zip([*noise_rows, *rows], whole.samples, strict=True):
+        np.testing.assert_array_equal(readout.data, wanted)
+
+
+def test_noise_that_is_not_there_cannot_lie_apart(tmp_path: Path) -> None:
+    for settings, place in ((QUIET, "group"), (BUSY, "cupboard")):
+        with pytest.raises(ConfigurationError, match="noise-in"):
+            next(write_scan(settings, tmp_path / "raw.h5", noise_in=place))
 
 
 def test_line_store_goes_to_the_disk_beyond_its_memory() -> None:

@@ -43,6 +43,9 @@ def command(
     ),
     orientation: str = typer.Option("oblique", help="axial, sagittal, coronal or oblique."),
     noise_scan: bool = typer.Option(True, help="Put noise readouts in front."),
+    noise_in: str = typer.Option(
+        "stream", help="Noise readouts in the stream, in a group of the file, or in a file of their own."
+    ),
     snr: float = typer.Option(40.0, help="Of the fully sampled image, head average; inf: no noise."),
     contrast: str = typer.Option("t1w", help="t1w, t2w or flair."),
     dead_coil: list[int] = typer.Option([], help="A channel, from 0, that records nothing; repeatable."),
@@ -62,8 +65,8 @@ def command(
     """Simulate a multi-coil raw scan of a synthetic head and write it as ISMRMRD HDF5."""
     from tqdm import tqdm
 
-    from smug_recon.simulation.scan import write_scan
     from smug_recon.simulation.settings import ScanSettings
+    from smug_recon.simulation.writing import write_scan
 
     matrix_z = 1 if partitions is None else partitions
     count = slices if slices is not None else (1 if matrix_z > 1 else 6)
@@ -101,7 +104,7 @@ def command(
         seed=seed,
     )
     written = 0
-    for written in tqdm(write_scan(settings, output, truth), unit=" readouts", disable=None):  # noqa: B007
+    for written in tqdm(write_scan(settings, output, truth, noise_in), unit=" readouts", disable=None):  # noqa: B007
         pass
     size = f"{matrix_z} partitions" if matrix_z > 1 else f"{count} slices"
     typer.echo(f"raw scan  {output}  ({written} readouts, {size}, {coils} coils)")
