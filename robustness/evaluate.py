@@ -13,10 +13,12 @@ import torch
 from tqdm import tqdm
 
 from smug_recon.robustness.attacked import measure_attack, measure_transfer
+from smug_recon.robustness.bounded_jobs import measure_bounds
 from smug_recon.robustness.config import EvaluationConfig, MethodSettings
 from smug_recon.robustness.context import Context
 from smug_recon.robustness.images import keep_example
 from smug_recon.robustness.jobs import Job, load, plan_jobs, save, write_whole
+from smug_recon.robustness.lesioned import measure_lesion
 from smug_recon.robustness.loading import build_method, require_weights
 from smug_recon.robustness.measure import Measured, measure_clean, measure_noise, measure_scale, measure_steps
 from smug_recon.robustness.scenes import draw_scene, held_out
@@ -30,6 +32,8 @@ MEASURES: dict[str, Callable[[Job, Context], Measured]] = {
     "transfer": measure_transfer,
     "unrolling-steps": measure_steps,
     "input-scale": measure_scale,
+    "lesion": measure_lesion,
+    "bounds": measure_bounds,
 }
 
 

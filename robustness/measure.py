@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from smug_recon.network.smoothing import Plain, Smoothed
 from smug_recon.robustness.ball import l2_norm, linf_norm
 from smug_recon.robustness.context import Context
 from smug_recon.robustness.inputs import clean, disturbed, gaussian
 from smug_recon.robustness.jobs import Job
-from smug_recon.robustness.methods import Method, NetworkMethod, reconstruct
+from smug_recon.robustness.methods import Method, NetworkMethod, denoisers, reconstruct
 from smug_recon.robustness.metrics import scores
 from smug_recon.robustness.scenes import Scene
 from smug_recon.training.loop import psnr_db
@@ -40,16 +39,11 @@ def drawn_seed(job: Job, seed: int) -> int:
 def counted(method: Method) -> Iterator[list[int]]:
     """Count the images that pass through the denoiser while the context is open; the only element of the list."""
     count = [0]
-    handles = []
-    if isinstance(method, NetworkMethod):
 
-        def hook(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-            count[0] += arguments[0].shape[0]
+    def hook(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+        count[0] += arguments[0].shape[0]
 
-        for module in method.network.modules():
-            if isinstance(module, Plain | Smoothed):
-                denoiser: nn.Module = module.denoiser  # type: ignore[assignment]
-                handles.append(denoiser.register_forward_hook(hook))
+    handles = [denoiser.register_forward_hook(hook) for denoiser in denoisers(method)]
     try:
         yield count
     finally:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from smug_recon.network.conditioning import intensity_scale, log_level, noise_level
+from smug_recon.network.smoothing import Plain, Smoothed
 from smug_recon.network.unrolling import Unrolled
 from smug_recon.physics import sense_adjoint
 from smug_recon.physics.cg import data_consistency
@@ -61,8 +62,12 @@ class NetworkMethod:
     differentiable: bool = True
 
     def from_kspace(self, kspace_bcyx: Tensor, scene: Scene, seed: int) -> Tensor:
-        """Run the network as on the scanner: scale and noise level are derived from the (perturbed) samples."""
-        return self.network(kspace_bcyx, scene.maps_bcyx, scene.mask, seed, self.samples)[0]
+        """Run the network as on the scanner: scale and noise level are derived from the (perturbed) samples.
+
+        The noise level is a quantile: its derivative lies on the one sample at the quantile and holds only until the next sample
+        takes its place. Attacks that follow it are weaker, so it is no part of the gradient (the value is exact).
+        """
+        return self._run(kspace_bcyx, scene, seed, 1.0)
 
     def from_adjoint(self, adjoint_byx: Tensor, scene: Scene, seed: int) -> Tensor:
         """Run the unrolling steps from A^H y in the scene's scale; the noise level stays the scene's."""
@@ -72,13 +77,18 @@ class NetworkMethod:
 
     def misscaled(self, scene: Scene, factor: float, seed: int) -> Tensor:
         """Reconstruct with the normalisation wrong by ``factor``; the image comes back in the right scale."""
-        adjoint = sense_adjoint(scene.kspace_bcyx, scene.maps_bcyx, scene.mask)
+        return self._run(scene.kspace_bcyx, scene, seed, factor)
+
+    def _run(self, kspace_bcyx: Tensor, scene: Scene, seed: int, factor: float) -> Tensor:
+        adjoint = sense_adjoint(kspace_bcyx, scene.maps_bcyx, scene.mask)
         scale = intensity_scale(adjoint) / factor
-        level = log_level(noise_level(scene.kspace_bcyx, scene.maps_bcyx, scene.mask) / scale)
-        image = self.network.unroll(
-            adjoint / scale[:, None, None], scene.maps_bcyx, scene.mask, level, seed, self.samples
-        )[0]
-        return image * scale[:, None, None]
+        noise = noise_level(kspace_bcyx.detach(), scene.maps_bcyx, scene.mask)
+        level = log_level(noise / scale.detach())
+        scale = scale[:, None, None]
+        image = self.network.unroll(adjoint / scale, scene.maps_bcyx, scene.mask, level, seed, self.samples)[
+            0
+        ]
+        return image * scale
 
     def with_steps(self, steps: int) -> NetworkMethod:
         """Return the method with another number of unrolling steps; further ones repeat the last lambda."""
@@ -87,12 +97,23 @@ class NetworkMethod:
         return replace(self, network=network)
 
 
-def unrolled_parts(network: torch.nn.Module) -> list[Unrolled]:
+def unrolled_parts(network: nn.Module) -> list[Unrolled]:
     """Return every unrolled network in a network: itself, or the one that an end-to-end smoothing holds."""
     return [module for module in network.modules() if isinstance(module, Unrolled)]
 
 
-def set_steps(network: torch.nn.Module, steps: int) -> None:
+def denoisers(method: Method) -> list[nn.Module]:
+    """Return the denoiser of every regulariser of a method; none where it is no network."""
+    if not isinstance(method, NetworkMethod):
+        return []
+    return [
+        module.denoiser  # type: ignore[misc]
+        for module in method.network.modules()
+        if isinstance(module, Plain | Smoothed)
+    ]
+
+
+def set_steps(network: nn.Module, steps: int) -> None:
     """Set the number of unrolling steps."""
     for part in unrolled_parts(network):
         part.steps = steps

@@ -1,0 +1,80 @@
+"""Scenes are named by their slice alone, consistent with their own physics, and change only in what a shift names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny_networks import SCAN
+
+from smug_recon.errors import ConfigurationError
+from smug_recon.network.conditioning import intensity_scale
+from smug_recon.physics import sense_forward
+from smug_recon.robustness.ball import l2_norm
+from smug_recon.robustness.config import DataSettings, ScanSettings
+from smug_recon.robustness.patterns import calibration_lines, draw_mask, stratified_mask
+from smug_recon.robustness.scenes import Scene, draw_scene, held_out
+
+
+def test_every_subject_is_represented_and_none_of_another_split(data: DataSettings) -> None:
+    names = [slice_.name for slice_ in held_out(data, SCAN)]
+    assert len(names) == len(set(names)) == 4
+    assert [name.partition("/")[0] for name in names] == ["one", "two", "one", "two"]
+    assert held_out(data.model_copy(update={"limit": 2}), SCAN)[1].volume.subject == "two"
+    assert {slice_.volume.subject for slice_ in held_out(data, SCAN, "val")} == {"three"}
+    assert len(held_out(data.model_copy(update={"split": "nobody's"}), SCAN)) == 6  # somebody's own file
+    only = held_out(data, SCAN.model_copy(update={"contrast": "T2w"}))
+    assert {slice_.volume.subject for slice_ in only} == {"two"}
+    with pytest.raises(ConfigurationError, match="FLAIR"):
+        held_out(data, SCAN.model_copy(update={"contrast": "FLAIR"}))
+
+
+def test_a_scene_does_not_depend_on_the_others(data: DataSettings, scene: Scene) -> None:
+    more = held_out(data.model_copy(update={"per_subject": 4}), SCAN)
+    (same,) = [slice_ for slice_ in more if slice_.name == scene.name]
+    again = draw_scene(same, SCAN, 0)
+    assert torch.equal(again.kspace_bcyx, scene.kspace_bcyx)
+    assert not torch.equal(draw_scene(same, SCAN, 1).kspace_bcyx, scene.kspace_bcyx)
+
+
+def test_scenes_are_normalised_and_obey_their_physics(data: DataSettings) -> None:
+    clean = SCAN.model_copy(update={"noise": 1e-6, "exact_maps": True})
+    for slice_ in held_out(data, clean)[:2]:
+        scene = draw_scene(slice_, clean, 0)
+        assert float(intensity_scale(scene.adjoint_byx)) == pytest.approx(1, rel=1e-4)
+        predicted = sense_forward(scene.target_byx, scene.maps_bcyx, scene.mask)
+        assert l2_norm(predicted - scene.kspace_bcyx) < 1e-3 * l2_norm(scene.kspace_bcyx)
+
+
+def test_shifts_of_the_sampling_leave_object_and_maps_alone(data: DataSettings, scene: Scene) -> None:
+    slice_ = held_out(data, SCAN)[0]
+    for update in ({"acceleration": 2.0}, {"pattern": "regular"}, {"pattern": "poisson"}, {"calibration": 4}):
+        other = draw_scene(slice_, SCAN.model_copy(update=update), 0)
+        assert not torch.equal(other.mask, scene.mask)
+        assert torch.equal(other.maps_bcyx, scene.maps_bcyx)
+        ratio = other.target_byx / scene.target_byx
+        assert torch.allclose(ratio, ratio.flatten()[0].expand_as(ratio), rtol=1e-3)
+
+
+@pytest.mark.parametrize("pattern", ["random", "poisson"])
+def test_masks_have_the_lines_that_were_asked_for(pattern: str) -> None:
+    for acceleration in (2, 4, 8):
+        settings = ScanSettings(acceleration=acceleration, pattern=pattern)  # type: ignore[arg-type]
+        mask = draw_mask(settings, np.random.default_rng(0))
+        centre = calibration_lines(settings)
+        assert mask.sum() == round(192 / acceleration)
+        assert mask[96 - centre // 2 : 96 - centre // 2 + centre].all()
+    assert calibration_lines(ScanSettings()) == round(0.08 * 192)
+
+
+def test_stratified_lines_keep_apart() -> None:
+    gaps = {}
+    for pattern in ("random", "poisson"):
+        worst = []
+        for seed in range(20):
+            settings = ScanSettings(pattern=pattern, calibration=16)  # type: ignore[arg-type]
+            lines = np.flatnonzero(draw_mask(settings, np.random.default_rng(seed)))
+            worst.append(np.diff(lines).max())
+        gaps[pattern] = np.mean(worst)
+    assert gaps["poisson"] < gaps["random"]
+    assert stratified_mask(32, 1.0, 8, np.random.default_rng(0)).all()
