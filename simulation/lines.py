@@ -7,7 +7,7 @@ import tempfile
 import numpy as np
 from numpy.typing import NDArray
 
-MEMORY_BYTES = 256 * 2**20
+MEMORY_BYTES = 128 * 2**20
 
 
 class LineStore:

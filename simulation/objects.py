@@ -15,7 +15,7 @@ from smug_recon.simulation.render import FINE, render_slice
 from smug_recon.simulation.settings import ScanSettings
 
 ARRAY_UNIT_MM = 280.0  # the unit in which the array is placed around the head
-MAPS_BYTES = 192 * 2**20  # sensitivities beyond this are computed again when they are needed
+MAPS_BYTES = 128 * 2**20  # sensitivities beyond this are computed again when they are needed
 SLAB_EDGE = 0.15  # share of a slab over which its excitation rises from nothing
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from smug_recon.simulation.truth import Truth
 
 GROUP = "dataset"
-BLOCK_BYTES = 64 * 2**20
+BLOCK_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True)

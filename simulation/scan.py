@@ -40,6 +40,7 @@ __all__ = ["DWELL_US", "NOISE_DWELL_US", "Scanner", "simulate_scan"]
 
 Readout = tuple[NDArray[np.void], NDArray[np.complex64]]
 NOISE_LOCATIONS = 16  # slices or partitions from which the level of the noise is found, at most
+NOISE_VALUES = 2**25  # coil sensitivities looked at for that; of larger scans some pixels are left out
 EXTRA_GAIN = np.float32(3)  # readouts that carry no image line are bright, so that one mixed in shows
 
 
@@ -125,14 +126,16 @@ class Scanner:
         )
 
     def _noise(self) -> NDArray[np.complex128]:
+        """Return the noise covariance of an imaging sample, from the pixels in the head of some locations."""
         scene = self.scene
         count = min(scene.locations, NOISE_LOCATIONS)
+        every = 1 + count * scene.maps(0).size // NOISE_VALUES
         maps, signal = [], []
         for location in np.linspace(0, scene.locations - 1, count).round().astype(int):
-            within = scene.inside(location) > 0.5
-            maps_cyx = scene.maps(location)
-            maps.append(maps_cyx[:, within])
-            signal.append((maps_cyx * scene.image(location, State()))[:, within])
+            within = np.flatnonzero(scene.inside(location) > 0.5)[::every]
+            maps_cn = scene.maps(location).reshape(self.settings.coils, -1)[:, within]
+            maps.append(maps_cn)
+            signal.append(maps_cn * scene.image(location, State()).ravel()[within])
         return covariance_for_snr(
             np.concatenate(maps, axis=1),
             np.concatenate(signal, axis=1),
