@@ -1,4 +1,4 @@
-"""Open a raw scan: an ISMRMRD HDF5 file, an ISMRMRD stream, or either of them on standard input."""
+"""Open a raw scan: an ISMRMRD HDF5 file or stream, a fastMRI file, or what can be converted to one of them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ import ismrmrd
 
 from smug_recon.errors import DataError
 from smug_recon.replay import wire
+from smug_recon.replay.convert import as_ismrmrd, is_mrd2
 from smug_recon.replay.fastmri import FastMriRaw, is_fastmri
 from smug_recon.replay.hdf5 import Hdf5Raw
 from smug_recon.replay.mrdstream import StreamRaw
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+START_BYTES = 64
 
 
 Raw: TypeAlias = Hdf5Raw | StreamRaw | FastMriRaw
@@ -40,8 +42,13 @@ def open_raw(path: Path | str, group: str | None = None) -> Raw:
     if path.is_fifo():
         return _open_pipe(path.open("rb"), group)
     with path.open("rb") as file:
-        start = file.read(len(HDF5_SIGNATURE))
-    if start == HDF5_SIGNATURE or h5py.is_hdf5(path):  # HDF5 may begin behind a user block
+        start = file.read(START_BYTES)
+    converted = as_ismrmrd(path, start)
+    if converted != path:
+        return open_raw(converted, group)
+    if start[: len(HDF5_SIGNATURE)] == HDF5_SIGNATURE or h5py.is_hdf5(
+        path
+    ):  # HDF5 may begin behind a user block
         return open_hdf5(path, group)
     return StreamRaw(path.open("rb", buffering=2**20), path.name)
 
@@ -67,9 +74,25 @@ def read_items(
 def _open_pipe(pipe: BinaryIO, group: str | None) -> Raw:
     source = pipe if isinstance(pipe, io.BufferedReader) else io.BufferedReader(pipe)  # type: ignore[type-var]
     start = source.peek(len(HDF5_SIGNATURE))[: len(HDF5_SIGNATURE)]
+    if is_mrd2(start):
+        return _converted_pipe(source)
     if start != HDF5_SIGNATURE[: len(start)] or not start:
         return StreamRaw(source, "standard input")
     with tempfile.NamedTemporaryFile(prefix="smug-recon-", suffix=".h5") as spool:
         shutil.copyfileobj(source, spool)
         spool.flush()
         return open_hdf5(Path(spool.name), group)  # stays readable: HDF5 holds it open after the name is gone
+
+
+def _converted_pipe(source: BinaryIO) -> StreamRaw:
+    """An MRD 2 stream on a pipe, converted to its end before anything else."""
+    from smug_recon.replay.mrd2 import to_ismrmrd_stream
+
+    spool = tempfile.TemporaryFile(prefix="smug-recon-")  # noqa: SIM115 (StreamRaw closes it)
+    try:
+        to_ismrmrd_stream(source, spool)
+        spool.seek(0)
+    except BaseException:
+        spool.close()
+        raise
+    return StreamRaw(spool, "standard input")
