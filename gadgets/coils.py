@@ -26,6 +26,9 @@ from smug_recon.physics import fft_centred, ifft_centred
 
 log = logging.getLogger(__name__)
 
+#: fewest calibration lines that ESPIRiT takes, with its smallest kernel
+FEWEST_LINES = 4
+_SMALLEST_KERNEL = 3
 #: share of the object in which a second set of maps is needed, above which it is used
 FOLDED_SHARE = 0.01
 FOLDED = "the head is larger than the field of view and folds: two sets of coil maps"
@@ -73,14 +76,13 @@ def centre_block(item: Slice, plan: Plan) -> Tensor | None:
     hybrid_cyx, mask_y, flagged_y = item.kspace_cyx, item.mask_y, item.flagged_y
     if item.calibration_cyx is not None and item.calibration_mask_y is not None:
         hybrid_cyx, mask_y, flagged_y = item.calibration_cyx, item.calibration_mask_y, item.calibration_mask_y
-    try:
-        lines = calibration_lines(
-            mask_y, flagged_y, minimum=settings.kernel + 2, maximum=settings.calibration_width
-        )
-    except DataError as error:
-        log.info("%s: %s", item.key, error)
-        return None
-    return calibration_block(hybrid_cyx, lines, settings.calibration_width)
+    for minimum in (settings.kernel + 2, FEWEST_LINES):  # flags of few lines do not narrow a block of many
+        try:
+            lines = calibration_lines(mask_y, flagged_y, minimum=minimum, maximum=settings.calibration_width)
+            return calibration_block(hybrid_cyx, lines, settings.calibration_width)
+        except DataError as error:
+            log.info("%s: %s", item.key, error)
+    return None
 
 
 def _from_block(item: Slice, block_cyx: Tensor, plan: Plan, report: Report) -> None:
@@ -94,9 +96,14 @@ def _from_block(item: Slice, block_cyx: Tensor, plan: Plan, report: Report) -> N
         item.maps_cyx = torch.ones((1, lines_y, readout_x), dtype=torch.complex64)
         return
     settings = plan.pipeline.coil_maps
+    kernel = kernel_for(block_cyx, settings.kernel)
+    if min(block_cyx.shape[1:]) < settings.kernel + 2:
+        text = f"{block_cyx.shape[1]} calibration lines: few for coil maps, ESPIRiT with a kernel of {kernel}"
+        item.notes.append(text)
+        report.warn(text)
     space = map_space(
         block_cyx,
-        kernel=settings.kernel,
+        kernel=kernel,
         threshold=settings.threshold,
         noise_level=1.0 if item.whitened else 0.0,
     )
@@ -112,6 +119,16 @@ def _from_block(item: Slice, block_cyx: Tensor, plan: Plan, report: Report) -> N
         item.maps_cyx, item.second_maps_cyx = maps_scyx[0].contiguous(), maps_scyx[1].contiguous()
         return
     item.maps_cyx = first_set(space, (lines_y, readout_x), crop=settings.crop)[0].to(torch.complex64)
+
+
+def kernel_for(block_cyx: Tensor, wanted: int) -> int:
+    """Return the width of the ESPIRiT kernel: half of a short side of the block, less one, at least 3 and at
+    most ``wanted``.
+
+    Maps of few lines come out better with a small kernel, and far better than from low-resolution images
+    (docs/measured.md).
+    """
+    return min(wanted, max(_SMALLEST_KERNEL, min(block_cyx.shape[1:]) // 2 - 1))
 
 
 def low_resolution_maps(item: Slice) -> Tensor:

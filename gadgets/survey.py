@@ -13,6 +13,7 @@ import torch
 
 from smug_recon.calibration import calibration_lines
 from smug_recon.errors import DataError
+from smug_recon.gadgets.coils import FEWEST_LINES
 from smug_recon.gadgets.items import (
     CALIBRATION,
     CALIBRATION_AND_IMAGING,
@@ -266,8 +267,11 @@ def _masks(lines: np.ndarray, plan: Plan) -> Masks:
 def _calibration(
     masks: Masks, coils: int, plan: Plan, notes: list[str], reference: int = 0
 ) -> tuple[int, int]:
-    """Fewest and most calibration lines; DataError where a slice has none that ESPIRiT could use."""
-    needed = plan.pipeline.coil_maps.kernel + 2
+    """Fewest and most calibration lines; DataError where a slice has none, a note where they are too few for
+    ESPIRiT.
+    """
+    needed = 2
+    advised = plan.pipeline.coil_maps.kernel + 2
     found = {key: max(_usable(*parts, plan), reference) for key, parts in masks.items()}
     best: dict[int, int] = {}
     for key, count in found.items():
@@ -277,8 +281,13 @@ def _calibration(
         raise DataError(
             f"{best[missing[0]]} calibration lines about the k-space centre in slice {missing[0]}"
             + (f" and in {len(missing) - 1} more slices" if missing[1:] else ""),
-            f"at least {needed} contiguous lines (16 to 32 are usual)",
+            f"at least {advised} contiguous lines (16 to 32 are usual)",
             "acquire calibration lines (integrated or separate reference lines) with this scan",
+        )
+    few = sorted(index for index, count in best.items() if count < FEWEST_LINES and coils > 1)
+    if few:
+        notes.append(
+            f"{best[few[0]]} calibration lines in slice {few[0]}: a fallback image, coil maps from low-resolution images"
         )
     counts = [count for count in found.values() if count >= needed or coils == 1]
     if len(counts) < len(found):
@@ -293,7 +302,7 @@ def _usable(imaging: np.ndarray, flagged: np.ndarray, separate: np.ndarray, plan
     centre = plan.lines_y // 2
     try:
         start, stop = calibration_lines(
-            torch.from_numpy(mask), None if flags is None else torch.from_numpy(flags), centre
+            torch.from_numpy(mask), None if flags is None else torch.from_numpy(flags), centre, minimum=1
         )
     except DataError:
         return 0

@@ -77,12 +77,33 @@ def test_separate_calibration_lines_make_the_maps() -> None:
 def test_too_few_lines_give_low_resolution_maps_and_it_is_said() -> None:
     report = Report()
     (found,) = with_maps(
-        slice_of(sorted({*range(0, LINES_Y, 4), *range(CENTRE - 2, CENTRE + 2)})), report=report
+        slice_of(sorted({*range(0, LINES_Y, 4), *range(CENTRE - 1, CENTRE + 2)})), report=report
     )
     assert any("low-resolution" in note for note in found.notes)
     assert any("low-resolution" in text for text in report.warnings)
     assert report.fallbacks == 1
     assert alignment_to_truth(found) > 0.9
+
+
+@pytest.mark.parametrize("lines, least", [(4, 0.97), (6, 0.98), (8, 0.985), (12, 0.99)])
+def test_few_calibration_lines_still_give_espirit_maps(lines: int, least: float) -> None:
+    """The smaller kernel is said below 8 lines; it is no fallback."""
+    report = Report()
+    rows = sorted({*range(0, LINES_Y, 4), *range(CENTRE - lines // 2, CENTRE + lines // 2)})
+    (found,) = with_maps(slice_of(rows), report=report)
+    assert alignment_to_truth(found) > least
+    assert any("few for coil maps" in note for note in found.notes) == (lines < 8)
+    assert report.warnings == found.notes
+    assert not report.fallbacks
+
+
+def test_flags_of_few_lines_do_not_narrow_a_block_of_many() -> None:
+    flagged = list(range(CENTRE - 2, CENTRE + 2))
+    (plain,), (found,) = (
+        with_maps(slice_of(list(range(LINES_Y)))),
+        with_maps(slice_of(list(range(LINES_Y)), flagged)),
+    )
+    assert torch.equal(found.maps_cyx, plain.maps_cyx)
 
 
 def test_a_repetition_without_calibration_takes_the_maps_before_it() -> None:
