@@ -13,6 +13,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from smug_recon.errors import ConfigurationError, DataError
@@ -23,7 +24,7 @@ CONVERTER = "siemens_to_ismrmrd"
 MRD2_MARK = b"yardl"
 MOST_MEASUREMENTS = 64
 VB_HEADER_BYTES = range(33, 2**24)
-NOISE_READOUTS = "noise"
+START_BYTES = 64
 
 
 def is_mrd2(start: bytes) -> bool:
@@ -89,16 +90,30 @@ def siemens(path: Path, folder: Path, measurements: int) -> Path:
             f"{CONVERTER} (github.com/ismrmrd/siemens_to_ismrmrd; conda install -c ismrmrd {CONVERTER})",
             f"install it, or convert the file elsewhere: {CONVERTER} -f {path.name} -z {measurements} -o scan.mrd",
         )
-    scan = _run(program, path, folder / "scan.mrd", measurements)
     if measurements > 1:
         log.warning(
-            "%s holds %d measurements: the last one is reconstructed; a noise scan among the others is taken by "
-            "converting it on its own (%s -z 1) and giving it with --noise",
+            "%s holds %d measurements: the last one is reconstructed, the others are searched for its noise scan",
             path.name,
             measurements,
-            CONVERTER,
         )
-    return scan
+    return _run(program, path, folder / "scan.mrd", measurements)
+
+
+def other_measurements(path: Path) -> Iterator[Path]:
+    """The measurements of a Siemens ``.dat`` before the last one, each converted as it is asked for."""
+    with path.open("rb") as file:
+        start = file.read(START_BYTES)
+    for measurement in range(1, siemens_measurements(start)):
+        program, scan = shutil.which(CONVERTER), as_ismrmrd(path, start)
+        target = scan.with_name(f"measurement_{measurement}.mrd")
+        try:
+            yield (
+                target
+                if target.is_file()
+                else _run(program or CONVERTER, path.resolve(), target, measurement)
+            )
+        except DataError as error:
+            log.warning("measurement %d of %s is left out: %s", measurement, path.name, error)
 
 
 def _run(program: str, path: Path, target: Path, measurement: int) -> Path:

@@ -19,6 +19,7 @@ import numpy as np
 
 from smug_recon.errors import DataError
 from smug_recon.replay import wire
+from smug_recon.replay.convert import other_measurements
 from smug_recon.replay.hdf5 import NOISE, Hdf5Raw, noise_only, scans
 from smug_recon.replay.header import parse_header
 
@@ -63,7 +64,9 @@ def noise_scan(
     """
     if given is not None:
         return noise_from_file(given, header, _channels(header, heads))
-    return None if heads is None else noise_beside(raw, path, header, heads)
+    if heads is None:
+        return None
+    return noise_beside(raw, path, header, heads) or noise_before(path, header, heads)
 
 
 def heads_with_noise(
@@ -123,6 +126,18 @@ def noise_beside(
     except DataError as error:
         log.warning("the noise scan in group %s is not used: %s", name, error)
         return None
+
+
+def noise_before(path: Path | str, header: ismrmrd.xsd.ismrmrdHeader, heads: np.ndarray) -> NoiseScan | None:
+    """The noise scan among the measurements of a Siemens file before the last one, None if there is none."""
+    if (heads["flags"] & np.uint64(NOISE) != 0).any():
+        return None
+    for measurement in other_measurements(Path(path)):
+        try:
+            return noise_from_file(measurement, header, _channels(header, heads))
+        except DataError as error:
+            log.info("no noise scan in %s: %s", measurement.name, error)
+    return None
 
 
 def dependencies(header: ismrmrd.xsd.ismrmrdHeader) -> list[str]:

@@ -15,13 +15,12 @@ import ismrmrd
 
 from smug_recon.errors import DataError
 from smug_recon.replay import wire
-from smug_recon.replay.convert import as_ismrmrd, is_mrd2
+from smug_recon.replay.convert import START_BYTES, as_ismrmrd, is_mrd2
 from smug_recon.replay.fastmri import FastMriRaw, is_fastmri
 from smug_recon.replay.hdf5 import Hdf5Raw
 from smug_recon.replay.mrdstream import StreamRaw
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-START_BYTES = 64
 
 
 Raw: TypeAlias = Hdf5Raw | StreamRaw | FastMriRaw

@@ -17,6 +17,7 @@ from smug_recon.errors import ConfigurationError, DataError
 from smug_recon.replay import convert
 from smug_recon.replay.header import parse_header
 from smug_recon.replay.heads import read_heads
+from smug_recon.replay.noise import noise_scan
 from smug_recon.replay.raw import open_raw, read_items
 
 VD = struct.pack("<II", 0, 2) + bytes(9000)
@@ -60,7 +61,27 @@ def test_a_siemens_file_is_converted_once(
     words = calls.read_text().split("\n")[:-1]
     assert len(words) == 1, "converted again"
     assert words[0].startswith(f"-f {path} -z {measurement} -o ")
-    assert ("--noise" in caplog.text) == (measurement == "2")
+    assert ("2 measurements" in caplog.text) == (measurement == "2")
+
+
+def test_the_noise_scan_among_the_measurements_is_found(converter, scan, write_stream, tmp_path, caplog):
+    """Three measurements: coil adjustment, noise, the scan."""
+    noise, lines = readout(4), [readout(0), readout(2)]
+    noise.flags = 1 << (ismrmrd.ACQ_IS_NOISE_MEASUREMENT - 1)
+    write_stream([readout(0)], "1.mrd")
+    write_stream([noise, noise], "2.mrd")
+    write_stream(lines, "3.mrd")
+    calls = converter(tmp_path / "$4.mrd")
+    path = tmp_path / "meas.dat"
+    path.write_bytes(struct.pack("<II", 0, 3) + bytes(9000))
+    xml, heads = read_heads(path)
+    header, _ = parse_header(xml)
+    with open_raw(path) as raw:
+        found = noise_scan(raw, path, header, heads)
+    assert found is not None and len(found.readouts) == 2
+    np.testing.assert_array_equal(found.readouts[0].data, noise.data)
+    assert [words.split()[3] for words in calls.read_text().splitlines()] == ["3", "1", "2"]
+    assert "searched for its noise scan" in caplog.text
 
 
 def test_without_the_converter_it_is_named(tmp_path, monkeypatch):
