@@ -106,9 +106,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("port", type=int)
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: this machine only)")
+    parser.add_argument(
+        "--target",
+        default="reconstruct",
+        choices=["reconstruct", "reconstruct_buffers"],
+        help="reconstruct_buffers behind Gadgetron's C++ front end (buckets, buffers)",
+    )
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    listen(given.port, importlib.import_module("smug_recon.gadgets").reconstruct, given.host)
+    listen(given.port, getattr(importlib.import_module("smug_recon.gadgets"), given.target), given.host)
 
 
 if __name__ == "__main__":

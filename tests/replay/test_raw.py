@@ -115,6 +115,36 @@ def test_the_group_is_dataset_else_the_first_else_the_one_asked_for(scan, write_
         open_raw(path, "meas_3")
 
 
+@pytest.mark.parametrize("kind", ["vlen bytes", "vlen text", "fixed length", "scalar", "NUL-terminated"])
+def test_any_group_name_and_any_kind_of_string_for_the_header(kind, scan, write_hdf5, tmp_path):
+    """Converters put the scan where they like and write the header as they like."""
+    items = scan([(8, 2, 0)] * 2)
+    with h5py.File(write_hdf5(items)) as file:
+        rows, xml = file["dataset/data"][:], bytes(np.asarray(file["dataset/xml"][()]).ravel()[0])
+    path = tmp_path / "other.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("notes")
+        group = file.create_group("patient 1/Messung Ä/raw")
+        group.create_dataset("data", data=rows)
+        made = {
+            "vlen bytes": lambda: group.create_dataset(
+                "xml", data=[xml], dtype=h5py.special_dtype(vlen=bytes)
+            ),
+            "vlen text": lambda: group.create_dataset("xml", data=[xml.decode()], dtype=h5py.string_dtype()),
+            "fixed length": lambda: group.create_dataset("xml", data=np.array([xml])),
+            "scalar": lambda: group.create_dataset("xml", data=xml.decode(), dtype=h5py.string_dtype()),
+            "NUL-terminated": lambda: group.create_dataset(
+                "xml", data=np.array([xml + b"\0\0"], f"S{len(xml) + 9}")
+            ),
+        }
+        made[kind]()
+    assert (
+        bytes_of(read_items(path)) == bytes_of(read_items(path, "patient 1/Messung Ä/raw")) == bytes_of(items)
+    )
+    with open_raw(path) as raw:
+        assert parse_header(raw.header_xml)[1] == xml.strip()
+
+
 @pytest.mark.parametrize("kind", ["hdf5", "stream"])
 def test_standard_input_takes_both_kinds(kind, scan, write_hdf5, write_stream, monkeypatch):
     items = scan(SIZES, 1)
