@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,6 +64,7 @@ class MethodSettings(_Part):
     denoiser's output to ``bound_at``: ``clip`` every real and imaginary part, ``tanh`` the same smoothly, ``norm`` projects the
     output, ``residual`` the difference to the input, on a ball of that L2 norm per root pixel.
     ``regularisation``: of CG-SENSE or L1-wavelet; ``auto`` tunes it on ``tuning_split``.
+    In the file ``vary: {samples: [2, 4], sigma: [0.01, 0.05]}`` makes one method of every combination, named after its values.
     """
 
     name: str
@@ -172,6 +174,13 @@ class EvaluationConfig(_Part):
     examples: int = 1
     resamples: int = 2000
 
+    @model_validator(mode="before")
+    @classmethod
+    def _varied(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or not isinstance(content.get("methods"), list | tuple):
+            return content
+        return {**content, "methods": [one for entry in content["methods"] for one in varied(entry)]}
+
     @model_validator(mode="after")
     def _consistent(self) -> EvaluationConfig:
         names = [method.name for method in self.methods]
@@ -192,6 +201,28 @@ class EvaluationConfig(_Part):
     def linear(self) -> MethodSettings:
         """The conventional linear reconstruction that every attack is compared with."""
         return next(method for method in self.methods if method.kind == LINEAR)
+
+
+def varied(entry: Any) -> list[Any]:
+    """Return the methods that an entry of the file stands for: itself, or one of every combination under ``vary``."""
+    if not isinstance(entry, dict) or "vary" not in entry:
+        return [entry]
+    plain = {name: value for name, value in entry.items() if name != "vary"}
+    fields, values = list(entry["vary"]), list(entry["vary"].values())
+    return [
+        {
+            **plain,
+            **dict(zip(fields, chosen, strict=True)),
+            "name": "-".join(
+                [str(plain.get("name")), *(_short(*pair) for pair in zip(fields, chosen, strict=True))]
+            ),
+        }
+        for chosen in product(*values)
+    ]
+
+
+def _short(field: str, value: Any) -> str:
+    return str(value) if isinstance(value, str) else f"{field}{value:g}"
 
 
 def load_evaluation(path: Path, slices: Path | None = None, limit: int | None = None) -> EvaluationConfig:

@@ -170,6 +170,18 @@ def test_bad_configs_are_refused(tmp_path: Path, text: str) -> None:
         load_evaluation(tmp_path / "c.yaml")
 
 
+def test_one_entry_may_stand_for_every_combination(evaluation: EvaluationConfig) -> None:
+    content = evaluation.model_dump()
+    content["methods"][-1]["vary"] = {"samples": [2, 4], "sampling": ["antithetic", "independent"]}
+    names = [method.name for method in EvaluationConfig.model_validate(content).methods[3:]]
+    assert names == [
+        "smug-samples2-antithetic",
+        "smug-samples2-independent",
+        "smug-samples4-antithetic",
+        "smug-samples4-independent",
+    ]
+
+
 def test_shipped_configs_load() -> None:
     folder = Path(__file__).parents[2] / "benchmarks" / "configs"
     for path in sorted(folder.glob("robustness*.yaml")):
