@@ -6,7 +6,7 @@ import typer
 
 
 def command(
-    raw: str = typer.Argument(..., help="ISMRMRD HDF5 file or ISMRMRD stream; - is standard input."),
+    raw: str = typer.Argument(..., help="ISMRMRD HDF5 or stream, fastMRI HDF5, Siemens .dat, MRD 2 stream; - is standard input."),
     out: Path = typer.Option(
         ..., "-o", "--output", "--out", help="Folder for images.h5, dicom/, preview/, timing.json, node.log."
     ),
