@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -48,6 +49,21 @@ def command(monkeypatch, capsys):
         return left.value.code or 0, said.out, said.err
 
     return run
+
+
+@pytest.mark.parametrize("cut", [0, 30])
+def test_a_scan_on_standard_input(cut, node, command, scan, write_stream, tmp_path, monkeypatch):
+    node("sums")
+    data = write_stream(scan([(8, 2, 0)] * 5, 1)).read_bytes()
+    source = io.BytesIO(data[: len(data) - cut])
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(source)))
+    code, _, errors = command("-", "-o", tmp_path / "out", "--no-dicom", "--no-preview")
+    if cut:
+        assert code == 1 and "the stream was cut" in errors
+        assert not (tmp_path / "out" / "images.h5").exists()
+    else:
+        assert (code, errors) == (0, "")
+        assert len(list(read_images(tmp_path / "out" / "images.h5", "images_2"))) == 3
 
 
 def test_everything_is_written_and_reads_back(node, command, scan, write_hdf5, tmp_path):
