@@ -15,31 +15,36 @@ from smug_recon.calibration.espirit import MapSpace, map_space
 from smug_recon.calibration.reference import reference_coil
 
 _CHUNK = 2**22  # matrix elements worked on at once
+_NO_NOISE = 0.4  # third eigenvalue, where the level of the noise is not known
 _GRID = 32  # far finer than kernels of up to 12 samples need
 
 
-def second_eigenvalue(space: MapSpace, iterations: int = 96) -> tuple[Tensor, Tensor]:
-    """Return the two largest eigenvalues (each of shape (32, 32), float32) over the field of view, 0 to 1."""
+def leading_eigenvalues(space: MapSpace, count: int = 3, iterations: int = 96) -> Tensor:
+    """Return the largest eigenvalues (count, 32, 32), float32, 0 to 1, over the field of view."""
     gram = image_space_gram(space.lags_yxcc, (_GRID, _GRID))
-    vectors_yxc, first_yx = dominant_eigenvectors(gram, iterations)
-    _, second_yx = dominant_eigenvectors(deflated(gram, vectors_yxc, first_yx), iterations)
-    return first_yx.clamp(0, 1), second_yx.clamp(0, 1)
+    found = []
+    for _ in range(count):
+        vectors_yxc, eigenvalue_yx = dominant_eigenvectors(gram, iterations)
+        gram = deflated(gram, vectors_yxc, eigenvalue_yx)
+        found.append(eigenvalue_yx)
+    return torch.stack(found).clamp(0, 1)
 
 
 def folded_share(space: MapSpace, crop: float = 0.9) -> float:
-    """Return the share of the object in which two sets of maps are needed.
+    """Return the share of the object in which two sets of maps are needed, 0 for fewer than three coils.
 
     The object is where the first eigenvalue exceeds 0.95; two sets are needed where the second one exceeds
-    ``crop``. Where noise of unknown level lifts the second eigenvalue nearly everywhere (median above 0.7) it
-    says nothing, and the share is 0.
+    ``crop``. Noise of unknown level lifts the second eigenvalue as well, but the third with it: then the
+    third has to be below 0.4.
     """
-    if space.coils < 2:
+    if space.coils < 3:
         return 0.0
-    first_yx, second_yx = second_eigenvalue(space)
-    inside_n = second_yx[first_yx > 0.95]
-    if inside_n.numel() == 0 or (space.noise_level == 0 and float(inside_n.median()) > 0.7):
-        return 0.0
-    return float((inside_n > crop).to(torch.float32).mean())
+    first_yx, second_yx, third_yx = leading_eigenvalues(space)
+    inside_yx = first_yx > 0.95
+    needed_yx = inside_yx & (second_yx > crop)
+    if space.noise_level == 0:
+        needed_yx &= third_yx < _NO_NOISE
+    return float(needed_yx.sum()) / max(1, int(inside_yx.sum()))
 
 
 def espirit_map_sets(
