@@ -44,15 +44,17 @@ def scan_rows(plan: Plan) -> list[tuple[str, str]]:
     columns, lines, _ = plan.encoded_xyz
     fov_x, fov_y, _ = plan.encoded_fov_mm
     recon_x, recon_y, _ = plan.recon_xyz
+    leaving = f" x {plan.slab.images}" if plan.lines_z > 1 else ""
+    depth = f" x {plan.lines_z} partitions" if plan.lines_z > 1 else ""
     images = [("slices", plan.slices), ("contrasts", plan.contrasts), ("phases", plan.phases)]
     images += [("repetitions", plan.repetitions), ("sets", plan.sets), ("averages", plan.averages)]
     return [
         (
             "encoded",
-            f"{columns} x {lines} (readout x phase), {fov_x:g} x {fov_y:g} mm, centre line {plan.centre_y}",
+            f"{columns} x {lines}{depth} (readout x phase), {fov_x:g} x {fov_y:g} mm, centre line {plan.centre_y}",
         ),
         ("network", f"{plan.readout_x} x {plan.lines_y} after readout oversampling is removed"),
-        ("image", f"{recon_x} x {recon_y}, {plan.recon_fov_mm[0]:g} x {plan.recon_fov_mm[1]:g} mm"),
+        ("image", f"{recon_x} x {recon_y}{leaving}, {plan.recon_fov_mm[0]:g} x {plan.recon_fov_mm[1]:g} mm"),
         ("header", ", ".join(f"{count} {name}" for name, count in images if count > 1 or name == "slices")),
         ("", f"acceleration {plan.acceleration_y:g}, calibration {plan.calibration}"),
     ]

@@ -13,6 +13,7 @@ import torch
 
 from smug_recon.calibration import calibration_lines
 from smug_recon.errors import DataError
+from smug_recon.gadgets.calibration_box import calibration_box, sides
 from smug_recon.gadgets.coils import FEWEST_LINES
 from smug_recon.gadgets.items import (
     CALIBRATION,
@@ -28,6 +29,7 @@ from smug_recon.gadgets.prewhiten import common_dwell_us
 from smug_recon.gadgets.reference_scan import block, is_reference, spaces_of
 from smug_recon.gadgets.surface_coil import SAID, heads_unflagged_if_all
 from smug_recon.gadgets.timing import Report
+from smug_recon.gadgets.volume import Grid
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def survey(heads: np.ndarray, plan: Plan, header: ismrmrd.xsd.ismrmrdHeader | No
         notes.append(f"the header gives {plan.coils} receiver channels, the readouts have {coils}")
     if slices > plan.slices:
         notes.append(f"the header's limits give {plan.slices} slices, the readouts {slices}")
-    acceleration = plan.lines_y / max(sampled)
+    acceleration = plan.lines_y * plan.lines_z / max(sampled)
     if acceleration > 1.1 * plan.acceleration_y:
         notes.append(
             f"the header gives acceleration {plan.acceleration_y:g}, the readouts {acceleration:.2f}"
@@ -153,13 +155,15 @@ def _check_noise(noise: np.ndarray, coils: int, plan: Plan) -> None:
 
 def _check_rows(lines: np.ndarray, plan: Plan) -> None:
     partitions = lines["idx"]["kspace_encode_step_2"]
-    if partitions.any():
+    if partitions.any() and plan.lines_z == 1:
         raise DataError(
             f"partitions up to {int(partitions.max())}",
             "partition 0: the header describes a 2-D scan",
-            "correct encodedSpace.matrixSize.z; 3-D scans are not reconstructed by this chain",
+            "correct encodedSpace.matrixSize.z in the header",
         )
     rows = _rows(lines, plan)
+    if plan.lines_z > 1:  # checked there
+        return
     if rows.min() < 0 or rows.max() >= plan.lines_y:
         steps = lines["idx"]["kspace_encode_step_1"]
         low = plan.centre_y - plan.lines_y // 2
@@ -171,6 +175,15 @@ def _check_rows(lines: np.ndarray, plan: Plan) -> None:
 
 
 def _rows(lines: np.ndarray, plan: Plan) -> np.ndarray:
+    """Row of every line in its slice, or in its slab as ``volume.py`` counts them."""
+    if plan.lines_z > 1:
+        z = lines["idx"]["kspace_encode_step_2"].astype(np.int64) - plan.slab.centre + plan.lines_z // 2
+        y = lines["idx"]["kspace_encode_step_1"].astype(np.int64) - plan.centre_y + plan.lines_y // 2
+        grid = Grid(plan.lines_z, plan.lines_y)
+        for ends in ((z.min(), y.min()), (z.max(), y.max())):
+            grid.row(int(ends[0]), int(ends[1]))
+        by_z, by_y = grid.shift
+        return (z + by_z) * plan.lines_y + y + by_y
     return lines["idx"]["kspace_encode_step_1"].astype(np.int64) - plan.centre_y + plan.lines_y // 2
 
 
@@ -243,7 +256,7 @@ def _masks(lines: np.ndarray, plan: Plan) -> Masks:
     separate = _separate(lines, plan)
     counters = np.stack([lines["idx"][name] for name in SliceKey._fields], 1)
     keys, members = np.unique(counters, axis=0, return_inverse=True)
-    grid = np.zeros((3, len(keys), plan.lines_y), bool)
+    grid = np.zeros((3, len(keys), plan.lines_y * plan.lines_z), bool)
     members = members.reshape(-1)
     grid[0, members[~separate], rows[~separate]] = True
     grid[1, members[flagged & ~separate], rows[flagged & ~separate]] = True
@@ -299,6 +312,10 @@ def _calibration(
 
 def _usable(imaging: np.ndarray, flagged: np.ndarray, separate: np.ndarray, plan: Plan) -> int:
     mask, flags = (separate, None) if separate.any() else (imaging, flagged if flagged.any() else None)
+    if plan.lines_z > 1:
+        mask_zy = torch.from_numpy(mask).reshape(plan.lines_z, plan.lines_y)
+        box = calibration_box(mask_zy, plan.pipeline.coil_maps.calibration_width)
+        return 2 if box is None else min(sides(box))
     centre = plan.lines_y // 2
     try:
         start, stop = calibration_lines(
