@@ -38,7 +38,10 @@ def first_encoding(header: Any, notes: list[str]) -> Any:
             "convert the raw file again, with the parameter map of its sequence",
         )
     if len(encodings) > 1:
-        notes.append(f"{len(encodings)} encodings: encoding 0 is reconstructed, the others are passed on")
+        notes.append(
+            f"{len(encodings)} encodings: encoding 0 is reconstructed; calibration lines of the others serve the coil "
+            "maps, their other lines are passed on"
+        )
     return encodings[0]
 
 
@@ -138,7 +141,7 @@ def acceleration(parallel: Any, notes: list[str]) -> tuple[float, str]:
         )
     mode = getattr(parallel.calibrationMode, "value", parallel.calibrationMode)
     calibration = mode if mode in CALIBRATION_MODES else "none"
-    if factor > 1 and calibration in ("none", "external"):
+    if factor > 1 and calibration == "none":
         notes.append(
             f"acceleration {factor:g}, calibration {calibration}: calibration lines are sought in the data"
         )

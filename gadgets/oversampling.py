@@ -24,6 +24,9 @@ from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.timing import Report
 from smug_recon.physics import ifft_centred
 
+#: share of the signal beyond the field of view above which undeclared oversampling is not believed
+BEYOND = 0.2
+
 
 def remove_oversampling(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]:
     """Turn every imaging or calibration readout into a hybrid-space :class:`Readout` of ``plan.readout_x``
@@ -33,8 +36,10 @@ def remove_oversampling(items: Iterable[Any], plan: Plan, report: Report) -> Ite
     counted.
 
     Raises:
-        DataError: the samples of a readout do not fit the encoded matrix.
+        DataError: the samples of a readout do not fit the encoded matrix, or, at the end, they were several
+        times as many and that was no oversampling.
     """
+    total = kept = 0.0
     for item in items:
         if not isinstance(item, ismrmrd.Acquisition):
             yield item
@@ -45,20 +50,41 @@ def remove_oversampling(items: Iterable[Any], plan: Plan, report: Report) -> Ite
             yield item
             continue
         report.lines += 1
-        yield Readout(item.getHead(), hybrid_line(item, plan.encoded_xyz[0], plan.readout_x, report))
+        line_cx = whole_line(item, plan.encoded_xyz[0], plan.readout_x, report)
+        kept_cx = middle(line_cx, plan.readout_x)
+        if line_cx.shape[1] > plan.encoded_xyz[0]:
+            total += _energy(line_cx)
+            kept += _energy(kept_cx)
+        yield Readout(item.getHead(), kept_cx)
+    if total - kept > BEYOND * total:
+        raise DataError(
+            f"more samples than the encoded matrix of {plan.encoded_xyz[0]}, with {100 * (1 - kept / total):.0f} % of "
+            "the signal beyond the field of view that undeclared oversampling would leave",
+            "samples that fit the encoded matrix",
+            "correct encodedSpace (matrixSize.x and fieldOfView_mm.x with the oversampling) in the converter",
+        )
 
 
 def hybrid_line(acquisition: ismrmrd.Acquisition, encoded_x: int, readout_x: int, report: Report) -> Tensor:
     """Return the image line ``data_cx`` (coils, readout_x) of one readout: place, transform, crop."""
+    return middle(whole_line(acquisition, encoded_x, readout_x, report), readout_x)
+
+
+def middle(line_cx: Tensor, readout_x: int) -> Tensor:
+    """Return the central ``readout_x`` samples of an image line."""
+    crop = line_cx.shape[1] // 2 - readout_x // 2
+    return line_cx[:, crop : crop + readout_x].contiguous()
+
+
+def whole_line(acquisition: ismrmrd.Acquisition, encoded_x: int, readout_x: int, report: Report) -> Tensor:
+    """Return the image line of one readout with its oversampling: place, transform."""
     place = placed(acquisition.getHead(), encoded_x, readout_x)
     for text in place.notes:
         report.warn(text)
     data_cx = np.asarray(acquisition.data, dtype=np.complex64)
     grid_cx = np.zeros((data_cx.shape[0], place.grid_x), np.complex64)
     grid_cx[:, place.start : place.stop] = data_cx[:, place.samples]
-    line_cx = ifft_centred(torch.from_numpy(grid_cx), [1])
-    crop = place.grid_x // 2 - readout_x // 2
-    return line_cx[:, crop : crop + readout_x].contiguous()
+    return ifft_centred(torch.from_numpy(grid_cx), [1])
 
 
 @dataclass(frozen=True)
@@ -76,14 +102,15 @@ def placed(head: ismrmrd.AcquisitionHeader, encoded_x: int, readout_x: int) -> P
     """Lay a readout on the grid of ``encoded_x`` samples whose sample ``encoded_x // 2`` is the k-space centre.
 
     Samples named by ``discard_pre`` and ``discard_post`` are left out, a reversed readout is turned about its
-    centre. The grid is one of ``readout_x`` samples where oversampling was removed before this node.
+    centre. The grid is one of ``readout_x`` samples where oversampling was removed before this node, and one of
+    all samples where they are a multiple of a matrix that declares no oversampling.
 
     Raises:
         DataError: the samples do not fit.
     """
     samples, notes = int(head.number_of_samples), []
     centre = int(head.center_sample)
-    if centre == 0 and samples in (encoded_x, readout_x) and samples > 1:
+    if centre == 0 and samples > 1 and (samples % encoded_x == 0 or samples == readout_x):
         centre = samples // 2
         notes.append(f"center_sample is not filled in: sample {centre} of {samples} is taken as the centre")
     if readout_x < encoded_x and samples == readout_x and centre == samples // 2:
@@ -91,6 +118,13 @@ def placed(head: ismrmrd.AcquisitionHeader, encoded_x: int, readout_x: int) -> P
             f"readout oversampling was removed before this node: {samples} samples for a grid of {encoded_x}"
         )
         encoded_x = readout_x
+    wider = samples // encoded_x
+    if readout_x == encoded_x and wider > 1 and samples == wider * encoded_x and centre == samples // 2:
+        notes.append(
+            f"{samples} samples for an encoded matrix of {encoded_x}: taken as {wider} times oversampling that the "
+            "header does not declare"
+        )
+        encoded_x = samples
     first, last = int(head.discard_pre), samples - int(head.discard_post)
     if head.flags & REVERSE:
         centre, first, last = samples - 1 - centre, samples - last, samples - first
@@ -108,3 +142,7 @@ def placed(head: ismrmrd.AcquisitionHeader, encoded_x: int, readout_x: int) -> P
         before = samples - 1 - last
         chosen = slice(samples - 1 - first, None if before < 0 else before, -1)
     return Place(encoded_x, start + first, start + last, chosen, tuple(notes))
+
+
+def _energy(line_cx: Tensor) -> float:
+    return float(line_cx.abs().square().sum())

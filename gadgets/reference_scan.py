@@ -182,9 +182,10 @@ def calibration_of(
     if not chosen:
         return None
     place = placed(head, space.encoded_x, space.encoded_x)
-    steps_x = torch.arange(place.start, place.stop) - space.encoded_x // 2
+    steps_x = torch.arange(place.start, place.stop) - place.grid_x // 2
+    fov_x_mm = space.fov_x_mm * place.grid_x / space.encoded_x
     waves_yj = image_waves(torch.tensor(rows)[chosen], space.fov_y_mm, axis_y, shift_y)
-    waves_xi = image_waves(steps_x, space.fov_x_mm, axis_x, shift_x)
+    waves_xi = image_waves(steps_x, fov_x_mm, axis_x, shift_x)
     return regridded(kspace_cyx[:, chosen], waves_yj, waves_xi, reach(first, last, space.fov_y_mm, axis_y))
 
 

@@ -139,3 +139,46 @@ def test_surface_coil_flags_on_every_line_are_raw_data_correction(conventional_m
     assert SAID in found.report.warnings and found.report.passed == expected.report.passed
     counted = survey(heads, build_plan(header_of(raw), load_pipeline()))
     assert SAID in counted.warnings and counted.lines == (40, 40)
+
+
+@pytest.mark.parametrize("centre", [True, False], ids=["centre given", "centre 0"])
+def test_oversampling_that_the_header_does_not_declare_is_removed(
+    centre: bool, conventional_model: Any
+) -> None:
+    raw = plain()
+    expected = reconstructed(readouts_of(raw), header_of(raw), conventional_model)
+    header, readouts = header_of(raw), readouts_of(raw)
+    space = header.encoding[0].encodedSpace
+    space.matrixSize.x, space.fieldOfView_mm.x = 48, header.encoding[0].reconSpace.fieldOfView_mm.x
+    for readout in readouts:
+        readout.center_sample = readout.center_sample if centre or readout.flags & NOISE else 0
+    found = reconstructed(readouts, header, conventional_model)
+    np.testing.assert_array_equal(found.images[0].data, expected.images[0].data)
+    assert any(
+        "2 times oversampling that the header does not declare" in text for text in found.report.warnings
+    )
+
+
+def test_more_samples_that_are_no_oversampling_are_refused(conventional_model: Any) -> None:
+    raw = plain(oversampling=1)
+    header = header_of(raw)
+    for space in (header.encoding[0].encodedSpace, header.encoding[0].reconSpace):
+        space.matrixSize.x = 24  # half of the resolution that was measured
+    with pytest.raises(DataError, match="beyond the field of view"):
+        reconstructed(readouts_of(raw), header, conventional_model)
+
+
+def test_all_of_this_at_once_as_in_a_clinical_scan(conventional_model: Any) -> None:
+    kinds = ("phase-correction", "navigator", "surface-coil")
+    raw = plain(
+        asymmetric_echo=0.25,
+        partial_fourier=0.75,
+        reversed_lines=True,
+        discard=(4, 6),
+        extra_lines=kinds,
+        slices=2,
+    )
+    found = reconstructed(readouts_of(raw), header_of(raw), conventional_model)
+    assert [image.slice for image in found.images] == [0, 1]
+    assert "asymmetric echo" in found.comments and "partial Fourier" in found.comments
+    assert found.nrmse(raw.truth.whitened_syx) < 0.16
