@@ -30,7 +30,6 @@ SCAN: dict[str, Any] = {
     "orientation": "axial",
     "spacing_mm": 20.0,
 }
-Row = tuple[str, float, float, float, float]
 
 
 def measured(name: str, model: Model, overrides: dict[str, Any] | None = None, **changes: Any) -> str:
