@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from smug_recon.errors import ConfigurationError
 
-Domain = Literal["kspace", "adjoint"]
+Domain = Literal["kspace", "adjoint", "start"]
 Norm = Literal["linf", "l2"]
 LINEAR = "cg-sense"
 
@@ -46,15 +46,32 @@ class ScanSettings(_Part):
 
 
 class DataSettings(_Part):
-    """Which slices: ``per_subject`` of every subject of ``split``, spread over its volumes; at most ``limit``, subjects in turn."""
+    """Which slices: ``per_subject`` of every subject of ``split``, spread over its volumes; at most ``limit``, subjects in turn.
 
-    slices: Path
+    ``slices``: a slice file, scans are simulated from it. ``raw``: instead, a folder of fully sampled raw files (fastMRI or ISMRMRD
+    HDF5), every file taken for a subject; they are read once into ``cache`` (by default ``.cache`` beside the folder).
+    """
+
+    slices: Path | None = None
+    raw: Path | None = None
+    cache: Path | None = None
     split: str = "test"
     tuning_split: str = "val"
     tuning_slices: int = 6
     per_subject: int = 8
     limit: int | None = None
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataSettings:
+        if (self.slices is None) == (self.raw is None):
+            raise ValueError("data: either slices or raw")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What the column ``data`` says."""
+        return f"{self.raw.name}:raw" if self.raw is not None else f"{self.slices.stem}:{self.split}"  # type: ignore[union-attr]
 
 
 class MethodSettings(_Part):
@@ -241,12 +258,14 @@ def load_evaluation(path: Path, slices: Path | None = None, limit: int | None = 
         raise ConfigurationError(
             f"{path}: {error}", "an evaluation config", "see docs/evaluate.md"
         ) from error
-    data = config.data.model_copy(
-        update={
-            "slices": (slices or path.parent / config.data.slices).resolve(),
-            "limit": config.data.limit if limit is None else limit,
-        }
-    )
+    places = {
+        name: (path.parent / value).resolve()
+        for name in ("slices", "raw", "cache")
+        if (value := getattr(config.data, name)) is not None
+    }
+    if slices is not None:
+        places |= {"slices": slices.resolve(), "raw": None}
+    data = config.data.model_copy(update={**places, "limit": config.data.limit if limit is None else limit})
     methods = tuple(
         method.model_copy(update={"weights": (path.parent / method.weights).resolve()})
         if method.weights is not None

@@ -15,7 +15,7 @@ from smug_recon.robustness.config import EvaluationConfig, MethodSettings, ScanS
 from smug_recon.robustness.jobs import write_whole
 from smug_recon.robustness.loading import build_method
 from smug_recon.robustness.methods import Method
-from smug_recon.robustness.scenes import Scene, Slice, draw_scene
+from smug_recon.robustness.scenes import AnySlice, Scene, draw_scene
 
 KEPT_SCENES = 4
 
@@ -59,7 +59,7 @@ class Context:
             self._methods[settings.name] = build_method(settings, self.device)
         return self._methods[settings.name]
 
-    def scene(self, slice_: Slice, scan: ScanSettings) -> Scene:
+    def scene(self, slice_: AnySlice, scan: ScanSettings) -> Scene:
         """Return a drawn scene on the device."""
         key = (slice_.fingerprint, scan.model_dump_json())
         if key not in self._scenes:

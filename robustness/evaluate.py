@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from smug_recon.errors import ConfigurationError
 from smug_recon.robustness.attacked import measure_attack, measure_transfer
 from smug_recon.robustness.bounded_jobs import measure_bounds
 from smug_recon.robustness.config import EvaluationConfig, MethodSettings
@@ -57,6 +58,12 @@ def tuned(config: EvaluationConfig, folder: Path) -> EvaluationConfig:
         if method.kind not in ("cg-sense", "l1-wavelet") or method.regularisation != "auto":
             methods.append(method)
             continue
+        if config.data.raw is not None:
+            raise ConfigurationError(
+                f"regularisation of {method.name} is auto and the scans are measured",
+                "a number: there are no other subjects to tune it on",
+                "set regularisation (0.001 to 0.1 for clean to noisy scans)",
+            )
         said = f"{method.kind} {method.iterations} {config.data.model_dump_json()} {config.scan.model_dump_json()}"
         known = _known(folder / "tuned.txt")
         if said not in known:
@@ -93,7 +100,7 @@ def do(job: Job, context: Context, commit: str) -> dict[str, Any]:
         "strength": job.probe.strength,
         "steps": job.probe.steps,
         "slice": job.slice.name,
-        "subject": job.slice.volume.subject,
+        "subject": job.slice.subject,
         "seed": context.seed,
         "commit": commit,
         "device": context.device,

@@ -1,4 +1,4 @@
-"""Where a perturbation enters: the sampled k-space, or the image A^H y."""
+"""Where a perturbation enters: the sampled k-space, the image A^H y, or only the start of the unrolling."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def disturbed(scene: Scene, domain: str, delta: Tensor) -> Tensor:
 
 
 def ball(scene: Scene, domain: str, norm: str, strength: float) -> Ball:
-    """Return the perturbations of a strength: of sampled positions of active coils, or of all pixels of A^H y."""
-    if domain == "adjoint":
+    """Return the perturbations of a strength: of sampled positions of active coils, or of all pixels of the image."""
+    if domain != "kspace":
         return Ball(norm, strength * scene.peak, torch.ones_like(scene.target_byx.real))
     active = (scene.maps_bcyx.abs().amax([2, 3]) > 0).float()[:, :, None, None]
     support = (broadcast_mask(scene.mask) * active).expand(scene.kspace_bcyx.shape)

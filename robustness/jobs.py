@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from smug_recon.robustness.config import EvaluationConfig, MethodSettings, ScanSettings
 from smug_recon.robustness.loading import sha256_of
 from smug_recon.robustness.probes import Probe, probes
-from smug_recon.robustness.scenes import Slice, held_out
+from smug_recon.robustness.scenes import AnySlice, held_out
 
 FORMAT = "smug-recon-evaluation/1"
 
@@ -27,7 +28,7 @@ class Job:
 
     method: MethodSettings
     probe: Probe
-    slice: Slice
+    slice: AnySlice
     scan: ScanSettings
     key: str
     example: bool = False
@@ -40,7 +41,7 @@ class Job:
 def plan_jobs(config: EvaluationConfig) -> list[Job]:
     """Return all jobs, slices in turn: an evaluation that is stopped early has every method on the first slices."""
     identities = {method.name: _identity(method) for method in config.methods}
-    chosen: dict[tuple[tuple[str, Any], ...], tuple[ScanSettings, list[Slice]]] = {}
+    chosen: dict[tuple[tuple[str, Any], ...], tuple[ScanSettings, Sequence[AnySlice]]] = {}
     ordered: list[tuple[int, int, Job]] = []
     for number, (probe, methods) in enumerate(probes(config)):
         if probe.scan not in chosen:

@@ -1,7 +1,9 @@
 """What is compared. Every method reconstructs from k-space and from A^H y, on any device, with gradients where it has any.
 
 From A^H y, the perturbed image start also enters data consistency, as in the papers (arXiv 2303.12735): the method takes what it
-is given for A^H y. It need not lie in the range of A^H, so no scanner can produce most such perturbations.
+is given for A^H y. It need not lie in the range of A^H, so no scanner can produce most such perturbations, and outside that
+range data consistency itself amplifies them by 1 / lambda, CG-SENSE's like any other. From a start alone data consistency keeps
+the measured data: what then goes wrong is the network's.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from smug_recon.network.conditioning import intensity_scale, log_level, noise_level
+from smug_recon.network.end_to_end import RsE2E
 from smug_recon.network.smoothing import Plain, Smoothed
 from smug_recon.network.unrolling import Unrolled
 from smug_recon.physics import sense_adjoint
@@ -41,11 +44,17 @@ class Method(Protocol):
         """Reconstruct from an image A^H y; maps, mask and noise level are the scene's."""
         ...
 
+    def from_start(self, start_byx: Tensor, scene: Scene, seed: int) -> Tensor:
+        """Reconstruct the scene's own data beginning with another image; linear methods do not depend on it."""
+        ...
+
 
 def reconstruct(method: Method, domain: str, data: Tensor, scene: Scene, seed: int) -> Tensor:
-    """Reconstruct from ``kspace`` or ``adjoint`` data, shape (b, y, x)."""
+    """Reconstruct from data of the domain ``kspace``, ``adjoint`` or ``start``; returns (b, y, x)."""
     if domain == "kspace":
         return method.from_kspace(data, scene, seed)
+    if domain == "start":
+        return method.from_start(data, scene, seed)
     return method.from_adjoint(data, scene, seed)
 
 
@@ -74,6 +83,20 @@ class NetworkMethod:
         return self.network.unroll(
             adjoint_byx, scene.maps_bcyx, scene.mask, scene.level_b, seed, self.samples
         )[0]
+
+    def from_start(self, start_byx: Tensor, scene: Scene, seed: int) -> Tensor:
+        """Run the steps from another image than A^H y; data consistency keeps A^H y (RS-E2E: with its noise on both)."""
+        network, adjoint = self.network, scene.adjoint_byx
+        fixed = (scene.maps_bcyx, scene.mask, scene.level_b, seed)
+        if not isinstance(network, RsE2E) or self.samples < 1:
+            return network.run_steps(start_byx, adjoint, *fixed, self.samples)[0]
+        images = [
+            network.run_steps(
+                start_byx + noise, adjoint + noise if network.noisy_kspace else adjoint, *fixed, 0
+            )[0]
+            for noise in network.noise(scene.maps_bcyx, scene.mask, seed, self.samples)
+        ]
+        return torch.stack(images).mean(0)
 
     def misscaled(self, scene: Scene, factor: float, seed: int) -> Tensor:
         """Reconstruct with the normalisation wrong by ``factor``; the image comes back in the right scale."""
@@ -137,6 +160,10 @@ class ZeroFilled:
         """Return it as it is."""
         return adjoint_byx
 
+    def from_start(self, start_byx: Tensor, scene: Scene, seed: int) -> Tensor:
+        """Return A^H y: there is no iteration to start."""
+        return scene.adjoint_byx + 0 * start_byx
+
 
 @dataclass
 class CgSense:
@@ -172,3 +199,7 @@ class CgSense:
             self.tolerance,
             True,
         )
+
+    def from_start(self, start_byx: Tensor, scene: Scene, seed: int) -> Tensor:
+        """Solve for the scene's own data: the solution does not depend on the start."""
+        return self.from_adjoint(scene.adjoint_byx, scene, seed) + 0 * start_byx

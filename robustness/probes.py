@@ -6,7 +6,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from smug_recon.robustness.config import AttackAxis, BoundAxis, EvaluationConfig, LesionAxis, MethodSettings
+from smug_recon.robustness.config import (
+    AttackAxis,
+    BoundAxis,
+    Domain,
+    EvaluationConfig,
+    LesionAxis,
+    MethodSettings,
+)
 
 
 class Probe(BaseModel):
@@ -20,7 +27,7 @@ class Probe(BaseModel):
     perturbation: str
     strength: float | str = 0.0
     steps: int = 0
-    domain: Literal["kspace", "adjoint"] = "kspace"
+    domain: Domain = "kspace"
     norm: Literal["linf", "l2"] = "linf"
     step: float | None = None
     restarts: int = 1

@@ -39,7 +39,7 @@ def _head(config: EvaluationConfig, rows: Sequence[Row], done: int, planned: int
     counted = ", ".join(f"{name} ({len(slices)})" for name, slices in sorted(subjects.items()))
     commits = ", ".join(sorted({row.commit for row in rows}))
     return [
-        f"{config.data.slices.name}, split {config.data.split}: subjects (slices) {counted}. {done} of {planned} jobs are done. "
+        f"{config.data.name}: subjects (slices) {counted}. {done} of {planned} jobs are done. "
         f"Seed {config.seed}, commit {commits}.",
         "",
         "Means over slices with 95 % intervals from a bootstrap over subjects and slices within them. Strengths are relative to",

@@ -76,13 +76,18 @@ def key_of(row: Row) -> Key:
 def worst_rows(rows: Sequence[Row]) -> list[Row]:
     """Return, for every slice, method, domain and strength, the rows of the perturbation with the lowest PSNR of all.
 
-    ``kspace-worst`` and ``adjoint-worst`` are taken over noise, attacks of every norm and number of steps, and transferred ones.
+    ``kspace-worst``, ``adjoint-worst`` and ``start-worst`` are taken over noise, attacks of every norm and number of steps, and
+    transferred ones.
     """
     psnr = {key_of(row): row.value for row in rows if row.metric == "psnr_db"}
     lowest: dict[tuple[str, str, str, str], Key] = {}
     for key in psnr:
         domain, _, kind = key[2].partition("-")
-        if domain in ("kspace", "adjoint") and kind.partition("-")[0] in ("noise", "pgd", "transfer"):
+        if domain in ("kspace", "adjoint", "start") and kind.partition("-")[0] in (
+            "noise",
+            "pgd",
+            "transfer",
+        ):
             place = (key[0], key[1], domain, key[3])
             if place not in lowest or psnr[key] < psnr[lowest[place]]:
                 lowest[place] = key
@@ -141,8 +146,7 @@ def paired_rows(rows: Sequence[Row], reference: str) -> list[Row]:
 
 def all_rows(jobs: Sequence[Job], folder: Path, config: EvaluationConfig) -> list[Row]:
     """Return measured, worst, derived and paired rows of everything done so far."""
-    data = f"{config.data.slices.stem}:{config.data.split}"
-    rows = measured_rows(jobs, folder, data)
+    rows = measured_rows(jobs, folder, config.data.name)
     rows += worst_rows(rows)
     rows += derived_rows(rows, config.linear.name)
     if config.reference:

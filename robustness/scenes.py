@@ -8,6 +8,7 @@ phase and noise stay the same under shifts of the sampling.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from smug_recon.errors import ConfigurationError
 from smug_recon.network.conditioning import intensity_scale, log_level, noise_level
 from smug_recon.physics import sense_adjoint
 from smug_recon.robustness.config import DataSettings, ScanSettings
+from smug_recon.robustness.measured import MeasuredSlice, measured_slices
 from smug_recon.robustness.patterns import draw_mask
 from smug_recon.training.config import ScanConfig
 from smug_recon.training.scans import draw_scan
@@ -34,14 +36,22 @@ class Slice:
     number: int
 
     @property
+    def subject(self) -> str:
+        """As the slice file calls it."""
+        return self.volume.subject
+
+    @property
     def name(self) -> str:
         """``subject/volume/number`` in the slice file."""
-        return f"{self.volume.subject}/{self.volume.name}/{self.number}"
+        return f"{self.subject}/{self.volume.name}/{self.number}"
 
     @property
     def fingerprint(self) -> str:
         """Name and pixels: results are kept under it."""
         return f"{self.name}/{zlib.crc32(self.volume.slices_nyx.tobytes()):08x}"
+
+
+AnySlice = Slice | MeasuredSlice
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class Scene:
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
-def held_out(data: DataSettings, scan: ScanSettings, split: str | None = None) -> list[Slice]:
+def held_out(data: DataSettings, scan: ScanSettings, split: str | None = None) -> Sequence[AnySlice]:
     """Return the evaluated slices, subjects in turn: the first of each, the second of each, and so on.
 
     A file without any volume of the split is taken as a whole: it is somebody's own.
@@ -83,6 +93,8 @@ def held_out(data: DataSettings, scan: ScanSettings, split: str | None = None) -
     Raises:
         ConfigurationError: no slice of the wanted contrast and orientation.
     """
+    if data.raw is not None:
+        return list(measured_slices(data, scan))
     volumes = volumes_of(data, split or data.split)
     chosen: list[list[Slice]] = []
     for subject in sorted({volume.subject for volume in volumes}):
@@ -109,6 +121,7 @@ def held_out(data: DataSettings, scan: ScanSettings, split: str | None = None) -
 
 def volumes_of(data: DataSettings, split: str) -> list[Volume]:
     """Return the volumes of a split, or all where the file has none of it."""
+    assert data.slices is not None
     try:
         return _read(data.slices, split)
     except ConfigurationError:
@@ -124,9 +137,20 @@ def _alone(volume: Volume, number: int) -> Slice:
     return Slice(replace(volume, slices_nyx=volume.slices_nyx[number : number + 1]), number)
 
 
-def draw_scene(slice_: Slice, settings: ScanSettings, seed: int) -> Scene:
+def draw_scene(slice_: AnySlice, settings: ScanSettings, seed: int) -> Scene:
     """Simulate the scan of a slice, normalise it by its own A^H y, and estimate its noise level as the scanner does."""
     name = zlib.crc32(slice_.name.encode())
+    if isinstance(slice_, MeasuredSlice):
+        hybrid_cyx, maps_cyx, target_yx = slice_.read()
+        mask = draw_mask(
+            settings.model_copy(update={"lines_y": hybrid_cyx.shape[1]}),
+            np.random.default_rng([seed, name, 1]),
+        )
+        mask_y = torch.from_numpy(mask.astype(np.float32))
+        kspace_cyx = hybrid_cyx * mask_y[:, None]
+        return normalised(
+            slice_.name, slice_.subject, kspace_cyx[None], maps_cyx[None], mask_y[None], target_yx[None]
+        )
     lines = settings.lines_y
     config = ScanConfig(
         lines_y=(lines,),

@@ -78,7 +78,7 @@ def tables(results: Sequence[Result]) -> list[str]:
             text += by_metric(results, perturbation)
             continue
         text += [f"{TITLES['psnr_db']}:", "", *by_strength(results, perturbation, "psnr_db")]
-        for metric in ATTACK_METRICS if perturbation.startswith(("kspace", "adjoint")) else ():
+        for metric in ATTACK_METRICS if perturbation.startswith(("kspace", "adjoint", "start")) else ():
             table = by_strength(results, perturbation, metric)
             text += [f"{TITLES[metric]}:", "", *table] if table else []
     paired = [result for result in results if result.metric.startswith("psnr_db_minus_")]

@@ -53,6 +53,10 @@ class L1Wavelet:
         ]
         return torch.from_numpy(np.stack(images).astype(np.complex64)).to(kspace_bcyx.device)
 
+    def from_start(self, start_byx: Tensor, scene: Scene, seed: int) -> Tensor:
+        """Solve for the scene's own data: the problem is convex, its solution does not depend on the start."""
+        return self.from_kspace(scene.kspace_bcyx, scene, seed)
+
     def from_adjoint(self, adjoint_byx: Tensor, scene: Scene, seed: int) -> Tensor:
         """Solve from A^H y alone is not possible with this library: FISTA on the normal equations takes its place.
 

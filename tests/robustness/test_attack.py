@@ -16,7 +16,7 @@ from smug_recon.robustness.scenes import Scene
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("domain", ["kspace", "adjoint"])
+@pytest.mark.parametrize("domain", ["kspace", "adjoint", "start"])
 def test_attacks_stay_in_their_ball_and_beat_their_start(scene: Scene, domain: str, norm: str) -> None:
     method = tiny("smug")
     allowed = ball(scene, domain, norm, 0.01)

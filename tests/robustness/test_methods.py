@@ -30,6 +30,8 @@ def test_networks_run_as_on_the_scanner(scene: Scene, method: str) -> None:
     assert torch.equal(image, expected)
     start = own.from_adjoint(scene.adjoint_byx, scene, 3)  # the scene's scale is 1
     assert l2_norm(start - image / 7) < 1e-4 * l2_norm(start)
+    assert torch.allclose(own.from_start(scene.adjoint_byx, scene, 3), start, atol=1e-5)
+    assert l2_norm(own.from_start(2 * scene.adjoint_byx, scene, 3) - start) > 1e-3 * l2_norm(start)
     assert own.stochastic == (method != "modl")
 
 
@@ -74,6 +76,7 @@ def test_cg_sense_is_that_of_the_package_and_linear(scene: Scene) -> None:
     assert torch.equal(image, method.from_adjoint(scene.adjoint_byx, scene, 0))
     expected = cg_sense(scene.kspace_bcyx, scene.maps_bcyx, scene.mask, 0.02, 60)
     assert l2_norm(image - expected) < 1e-3 * l2_norm(expected)
+    assert torch.equal(image, method.from_start(7 * scene.adjoint_byx, scene, 0))
     double = method.from_kspace((2 - 1j) * scene.kspace_bcyx, scene, 0)
     assert l2_norm(double - (2 - 1j) * image) < 1e-3 * l2_norm(double)
     assert torch.equal(ZeroFilled().from_kspace(scene.kspace_bcyx, scene, 0), scene.adjoint_byx)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,8 +14,10 @@ from smug_recon.network.conditioning import intensity_scale
 from smug_recon.physics import sense_forward
 from smug_recon.robustness.ball import l2_norm
 from smug_recon.robustness.config import DataSettings, ScanSettings
+from smug_recon.robustness.methods import CgSense
 from smug_recon.robustness.patterns import calibration_lines, draw_mask, stratified_mask
 from smug_recon.robustness.scenes import Scene, draw_scene, held_out
+from smug_recon.training.loop import psnr_db
 
 
 def test_every_subject_is_represented_and_none_of_another_split(data: DataSettings) -> None:
@@ -78,3 +82,28 @@ def test_stratified_lines_keep_apart() -> None:
         gaps[pattern] = np.mean(worst)
     assert gaps["poisson"] < gaps["random"]
     assert stratified_mask(32, 1.0, 8, np.random.default_rng(0)).all()
+
+
+def test_a_measured_scan_is_a_scene_as_well(shared_data: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "Doe_Jane.h5").symlink_to(shared_data / "brain8ch.h5")
+    data = DataSettings(raw=raw, cache=tmp_path / "cache")
+    (slice_,) = held_out(data, ScanSettings())
+    scene = draw_scene(slice_, ScanSettings(), 0)
+    assert "Doe" not in slice_.fingerprint
+    rows = scene.mask.shape[1]
+    assert int(scene.mask.sum()) == round(rows / 4)
+    assert scene.kspace_bcyx.shape[1] == 8
+    assert float(intensity_scale(scene.adjoint_byx)) == pytest.approx(1, rel=1e-4)
+    image = CgSense(0.01).from_kspace(scene.kspace_bcyx, scene, 0)
+    assert float(psnr_db(image, scene.target_byx)) > 26
+    assert float(psnr_db(image, scene.target_byx)) > float(psnr_db(scene.adjoint_byx, scene.target_byx)) + 2
+    with pytest.raises(ConfigurationError, match="coils"):
+        held_out(data, ScanSettings(coils=4))
+
+
+def test_one_source_of_scans() -> None:
+    for wrong in ({}, {"slices": "a.h5", "raw": "b"}):
+        with pytest.raises(ValueError, match="either slices or raw"):
+            DataSettings.model_validate(wrong)
