@@ -87,6 +87,7 @@ def partition_slices(volume: Volume, plan: Plan) -> Iterator[Slice]:
             calibration_cyx=None if calibration_czyx is None else calibration_czyx[:, z].contiguous(),
             calibration_mask_y=reference_y,
             calibration_dwell_us=volume.calibration_dwell_us,
+            left_out=volume.left_out,
             lines=volume.lines,
             whitened=volume.whitened,
             notes=list(notes),
