@@ -33,6 +33,7 @@ def stripped(readouts: list[ismrmrd.Acquisition]) -> list[ismrmrd.Acquisition]:
     for readout in readouts:
         plain = ismrmrd.Acquisition.from_array(readout.data.copy())
         plain.idx.kspace_encode_step_1 = readout.idx.kspace_encode_step_1
+        plain.idx.kspace_encode_step_2 = readout.idx.kspace_encode_step_2
         plain.idx.slice = readout.idx.slice
         plain.center_sample = 0
         made.append(plain)
@@ -91,3 +92,28 @@ def test_last_flags_on_every_line_end_nothing(flags: str, counters: str, convent
     assert any("LAST flags end a slice" in text for text in found.report.warnings)
     for one, two in zip(found.images, expected.images, strict=True):
         np.testing.assert_allclose(one.data, two.data, rtol=1e-3, atol=1e-3 * float(two.data.max()))
+
+
+def test_a_three_dimensional_scan_without_flags_or_with_flags_everywhere(conventional_model: Any) -> None:
+    raw = scan(
+        matrix_xy=(32, 28),
+        matrix_z=8,
+        coils=1,
+        acceleration=1.0,
+        calibration="unflagged",
+        noise_scan=False,
+        snr=40.0,
+    )
+    _, imaging = parts_of(raw)
+    found = reconstructed(stripped(imaging), bare(raw), conventional_model)
+    assert len(found.images) == 8 and found.report.fallbacks == 0
+    assert found.nrmse(raw.truth.image_syx) < 0.06
+    flagged = stripped(imaging)
+    for counter, readout in enumerate(flagged):
+        readout.scan_counter = counter
+        readout.setFlag(ismrmrd.ACQ_LAST_IN_SLICE)
+        readout.setFlag(ismrmrd.ACQ_LAST_IN_REPETITION)
+    again = reconstructed(flagged, bare(raw), conventional_model)
+    assert any("LAST flags end a slice" in text for text in again.report.warnings)
+    for one, two in zip(again.images, found.images, strict=True):
+        np.testing.assert_array_equal(one.data, two.data)

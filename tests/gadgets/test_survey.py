@@ -179,3 +179,10 @@ def test_readouts_far_shorter_than_the_matrix_are_said(scan: Scan) -> None:
     header = ismrmrd.xsd.CreateFromDocument(raw.xml)
     header.encoding[0].encodedSpace.matrixSize.x = 640
     assert "64 samples" in survey(raw.heads, build_plan(header, load_pipeline())).warnings[0]
+
+
+def test_calibration_lines_alone_are_refused(scan: Scan) -> None:
+    raw = scan(calibration="separate", pattern="regular", acceleration=3.0)
+    heads = raw.heads.copy()
+    heads["flags"][imaging(heads)] = flag_bit(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION)
+    assert "calibration lines and no imaging line" in refused(heads, plan_of(raw))
