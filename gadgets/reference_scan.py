@@ -48,6 +48,10 @@ class Space:
 def spaces_of(header: ismrmrd.xsd.ismrmrdHeader, plan: Plan, report: Report) -> dict[int, Space]:
     """Return the encodings that reference lines of a 2-D scan may stand in, by ``encoding_space_ref``."""
     if plan.encoded_xyz[2] > 1:
+        if plan.calibration == "external":
+            report.warn(
+                "the external reference scan of a 3-D scan is passed on: the maps come from the scan itself"
+            )
         return {}
     own = Space(plan.encoded_xyz[0], plan.lines_y, *plan.encoded_fov_mm, plan.centre_y)
     found = {0: own} if plan.calibration == "external" else {}

@@ -194,3 +194,16 @@ def test_unflagged_lines_of_another_encoding_are_passed_on_unless_the_mode_is_ex
     plan = build_plan(header, load_pipeline())
     assert ReferenceScan(header, plan, Report()).is_reference(line)
     assert CALIBRATION & line.flags == 0
+
+
+def test_the_reference_scan_of_a_three_dimensional_scan_is_passed_on_and_said() -> None:
+    raw = plain()
+    header = with_space(raw, 24, 48, 248.0, 372.0)
+    line = reference_of(raw, 24, 48, 248.0, 372.0, (0.0, 0.0))[0]
+    first = header.encoding[0]
+    first.parallelImaging.calibrationMode = ismrmrd.xsd.calibrationModeType.EXTERNAL
+    first.encodedSpace.matrixSize.z = first.reconSpace.matrixSize.z = 8
+    first.encodingLimits.kspace_encoding_step_2.maximum = 7
+    report = Report()
+    assert not ReferenceScan(header, build_plan(header, load_pipeline()), report).is_reference(line)
+    assert "passed on" in report.warnings[0]
