@@ -162,7 +162,7 @@ def gathered(
     stream = timed("noise scan", noise.collect(arrival.watch(stream)))
     reference = ReferenceScan(header, plan, report)
     stream = timed("reference scan", reference.collect(stream))
-    stream = timed("readout", unflag_if_all(stream, report))
+    stream = timed("flags", unflag_if_all(stream, report))
     stream = timed("readout", remove_oversampling(stream, plan, report))
     stream = timed("gather", gather(stream, plan, arrival, Limits.of(header, plan), report))
     stream = timed("reference scan", reference.attach(stream))
