@@ -146,11 +146,15 @@ class LesionAxis(_Part):
 
 
 class BoundAxis(_Part):
-    """Bounds and measured amplification: power iterations, and an L2 attack on k-space of ``strength`` with ``steps`` steps."""
+    """Bounds and measured amplification: power iterations, and an L2 attack on k-space of ``strength`` with ``steps`` steps.
+
+    ``slices``: only so many of the slices, the first.
+    """
 
     iterations: int = 12
     strength: float = 0.002
     steps: int = 10
+    slices: int | None = None
     only: tuple[str, ...] = ()
 
 

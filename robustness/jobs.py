@@ -48,14 +48,14 @@ def plan_jobs(config: EvaluationConfig) -> list[Job]:
             scan = ScanSettings.model_validate({**config.scan.model_dump(), **dict(probe.scan)})
             chosen[probe.scan] = (scan, held_out(config.data, scan))
         scan, slices = chosen[probe.scan]
-        for turn, slice_ in enumerate(slices):
+        for turn, slice_ in enumerate(slices[: probe.slices]):
             for method in methods:
                 said = {
                     "format": FORMAT,
                     "method": identities[method.name],
                     "source": identities[probe.source] if probe.source else None,
                     "linear": identities[config.linear.name],
-                    "probe": probe.model_dump(mode="json"),
+                    "probe": probe.model_dump(mode="json", exclude={"slices"}),
                     "scan": scan.model_dump(mode="json"),
                     "slice": slice_.fingerprint,
                     "seeds": [config.seed, config.data.seed],

@@ -40,6 +40,7 @@ class Probe(BaseModel):
     lesion_size_px: float = 2.0
     aim: Literal["error", "hide", "invent"] = "error"
     iterations: int = 0
+    slices: int | None = None
 
 
 CLEAN = Probe(kind="clean", perturbation="clean")
@@ -167,5 +168,6 @@ def _bounds(
         steps=axis.steps,
         norm="l2",
         iterations=axis.iterations,
+        slices=axis.slices,
     )
     return [(probe, tuple(method for method in networks if not axis.only or method.name in axis.only))]
