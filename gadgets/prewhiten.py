@@ -25,7 +25,7 @@ from torch import Tensor
 from smug_recon.calibration import noise_covariance, noise_scale, whitening_matrix
 from smug_recon.calibration.channels import whitening_without
 from smug_recon.errors import DataError
-from smug_recon.gadgets.items import NOISE, Slice
+from smug_recon.gadgets.items import NOISE, Slice, Volume
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.timing import Report
 
@@ -153,7 +153,10 @@ def prewhiten(items: Iterable[Any], noise: NoiseScan, plan: Plan) -> Iterator[An
                     whitening_cc = whitening_without(whitening_cc, item.left_out)
                 bandwidth = plan.receiver_noise_bandwidth
                 scale = noise.scale(item.dwell_us, bandwidth)
-                item.kspace_cyx = whiten(item.kspace_cyx, whitening_cc * scale)
+                if isinstance(item, Volume):
+                    whiten_in_place(item.kspace_cyx, whitening_cc * scale)
+                else:
+                    item.kspace_cyx = whiten(item.kspace_cyx, whitening_cc * scale)
                 if item.calibration_cyx is not None:
                     scale = noise.scale(item.calibration_dwell_us, bandwidth)
                     item.calibration_cyx = whiten(item.calibration_cyx, whitening_cc * scale)
@@ -175,3 +178,10 @@ def whitened_before(item: Slice) -> None:
 def whiten(kspace_cyx: Tensor, whitening_cc: Tensor) -> Tensor:
     """Return ``sum_d W_cd k_d`` for every sample."""
     return torch.einsum("cd,dyx->cyx", whitening_cc, kspace_cyx)
+
+
+def whiten_in_place(kspace_cnx: Tensor, whitening_cc: Tensor, rows: int = 512) -> None:
+    """Do the same to some rows at a time, where a second copy of a slab would not fit into memory."""
+    for start in range(0, kspace_cnx.shape[1], rows):
+        chosen = slice(start, start + rows)
+        kspace_cnx[:, chosen] = whiten(kspace_cnx[:, chosen], whitening_cc)

@@ -17,7 +17,9 @@ def test_even_and_odd_and_rectangular_matrices(matrix: tuple[int, int], conventi
     raw = scan(**FULL, matrix_xy=matrix, snr=1e3)
     found = reconstructed(readouts_of(raw), header_of(raw), conventional_model)
     assert found.images[0].data.shape == (1, 1, matrix[1], matrix[0])
-    assert found.nrmse(raw.truth.whitened_syx) < 0.01
+    error = found.nrmse(raw.truth.whitened_syx)
+    assert error < 0.02  # 0.017 is that of the coil maps on the coarsest matrix
+    assert found.nrmse(np.roll(raw.truth.whitened_syx, 1, 1)) > 5 * error  # a shift would be seen
     spans = [found.images[0].field_of_view[n] for n in (0, 1)]
     assert spans[0] / spans[1] == pytest.approx(matrix[0] / matrix[1], rel=1e-3)
 

@@ -13,6 +13,7 @@ from simulated import NOISE, Result, header_of, parts_of, readouts_of, reconstru
 
 from smug_recon.errors import DataError
 from smug_recon.gadgets.calibration_box import calibration_box, one_phase
+from smug_recon.gadgets.prewhiten import whiten, whiten_in_place
 from smug_recon.simulation.raw import RawScan
 from smug_recon.simulation.scores import score
 
@@ -200,3 +201,13 @@ def test_values_that_are_not_finite_become_cg_sense_and_are_said(conventional_mo
     assert found.report.fallbacks == 1
     assert "FALLBACK to CG-SENSE" in found.comments
     assert np.isfinite(np.stack([image.data for image in found.images])).all()
+
+
+def test_a_slab_is_whitened_in_place_as_a_slice_is() -> None:
+    generator = torch.Generator().manual_seed(5)
+    kspace = torch.randn((3, 11, 4), dtype=torch.complex64, generator=generator)
+    whitening_cc = torch.randn((3, 3), dtype=torch.complex64, generator=generator)
+    expected, place = whiten(kspace, whitening_cc), kspace.data_ptr()
+    whiten_in_place(kspace, whitening_cc, rows=4)
+    assert kspace.data_ptr() == place
+    assert torch.allclose(kspace, expected, atol=1e-6)
