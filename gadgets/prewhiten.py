@@ -107,6 +107,9 @@ class NoiseScan:
                 f"the noise scan has {count} samples for {coils} coils, too few: no prewhitening"
             )
             return
+        if not bool(samples_cn.any()):
+            self.report.warn("the noise scan holds nothing but zeros: no prewhitening")
+            return
         self._whitening_cc = whitening_matrix(noise_covariance(samples_cn)).to(torch.complex64)
         log.info("noise scan: %d samples of %d coils, dwell time %.3f us", count, coils, self._dwell_us)
 

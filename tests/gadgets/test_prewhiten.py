@@ -102,6 +102,15 @@ def test_too_short_a_noise_scan_is_not_used_and_it_is_said() -> None:
     assert any("too few" in text for text in report.warnings)
 
 
+def test_a_noise_scan_of_zeros_costs_no_scan_and_is_said() -> None:
+    scan, report = SmallScan(), Report()
+    scan.add(0 * scan.noise(64), 1 << (ismrmrd.ACQ_IS_NOISE_MEASUREMENT - 1))
+    scan.add_slice()
+    (found,) = whitened(scan.readouts, report)
+    assert not found.whitened
+    assert any("nothing but zeros" in text for text in report.warnings)
+
+
 def test_an_unknown_dwell_time_is_taken_as_equal_and_said() -> None:
     scan, report = noise_only_scan(NOISE_DWELL_US / BANDWIDTH), Report()  # equally noisy
     for readout in scan.readouts:
