@@ -1,5 +1,5 @@
-"""Images to DICOM."""
+"""Images to DICOM and NIfTI."""
 
-from smug_recon.dicom.series import write_series
+from smug_recon.dicom.series import write_dicom
 
-__all__ = ["write_series"]
+__all__ = ["write_dicom"]

@@ -9,7 +9,7 @@ import ismrmrd
 from pydicom.dataset import Dataset
 
 from smug_recon import __version__
-from smug_recon.dicom.identifiers import derived_uid, usable_uid
+from smug_recon.dicom.identifiers import frame_of_reference_uid, study_uid
 
 SEQUENCES = (
     ("GR", "SP", ("SPGR", "FLASH", "T1FFE", "SPOILED")),
@@ -34,30 +34,20 @@ log = logging.getLogger(__name__)
 
 def fill_header(ds: Dataset, header: ismrmrd.xsd.ismrmrdHeader, contrast: int) -> None:
     """Set everything that the MRD header tells; the rest is left empty where DICOM demands the attribute."""
-    _patient(ds, header.subjectInformation)
+    _patient(ds, header.subjectInformation, header.studyInformation)
     _study(ds, header)
     _equipment(ds, header)
     _sequence(ds, header, contrast)
 
 
-def study_uid(header: ismrmrd.xsd.ismrmrdHeader) -> str:
-    """The header's StudyInstanceUID, else one derived from the header."""
-    found = usable_uid(_get(header.studyInformation, "studyInstanceUID"))
-    return found or derived_uid("study", str(header.studyInformation), str(header.measurementInformation))
-
-
-def frame_of_reference_uid(header: ismrmrd.xsd.ismrmrdHeader) -> str:
-    """The header's FrameOfReferenceUID, else one for the study."""
-    found = usable_uid(_get(header.measurementInformation, "frameOfReferenceUID"))
-    return found or derived_uid("frame of reference", study_uid(header))
-
-
-def _patient(ds: Dataset, subject: Any) -> None:
+def _patient(ds: Dataset, subject: Any, study: Any) -> None:
     ds.PatientName = _text(subject, "patientName", 64)
     ds.PatientID = _text(subject, "patientID", 64)
     ds.PatientBirthDate = _date(_get(subject, "patientBirthdate"))
     sex = _text(subject, "patientGender", 16).upper()[:1]
     ds.PatientSex = sex if sex in ("M", "F", "O") else ""
+    if ds.PatientBirthDate and (age := _age(ds.PatientBirthDate, _date(_get(study, "studyDate")))):
+        ds.PatientAge = age
     if weight_kg := _get(subject, "patientWeight_kg"):
         ds.PatientWeight = decimal(weight_kg)
     if height_m := _get(subject, "patientHeight_m"):
@@ -85,7 +75,7 @@ def _study(ds: Dataset, header: ismrmrd.xsd.ismrmrdHeader) -> None:
     ds.PatientPosition = getattr(position, "value", position) or "HFS"
     if protocol := _text(measurement, "protocolName", 64):
         ds.ProtocolName = protocol
-    if date := _date(_get(measurement, "seriesDate")) or ds.StudyDate:
+    if date := acquisition_date(header):
         ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = date
     if time := _time(_get(measurement, "seriesTime")) or ds.StudyTime:
         ds.SeriesTime = ds.ContentTime = time
@@ -103,11 +93,25 @@ def _equipment(ds: Dataset, header: ismrmrd.xsd.ismrmrdHeader) -> None:
         if text := _text(system, name, length):
             setattr(ds, keyword, text)
     ds.SoftwareVersions = f"smug-recon {__version__}"
+    if coil := receive_coil(system):
+        ds.ReceiveCoilName = coil
     if field_t := _get(system, "systemFieldStrength_T"):
         ds.MagneticFieldStrength = decimal(field_t)
     if header.experimentalConditions and header.experimentalConditions.H1resonanceFrequency_Hz:
         ds.ImagingFrequency = decimal(header.experimentalConditions.H1resonanceFrequency_Hz / 1e6)
         ds.ImagedNucleus = "1H"
+
+
+def receive_coil(system: Any) -> str:
+    """Name of the receive coil: what the labels of its elements begin with, as in HeadNeck_64:1:H12."""
+    labels = [str(label.coilName) for label in _get(system, "coilLabel") or [] if label.coilName]
+    if not labels:
+        return ""
+    names = [label.split(":")[0] for label in labels] if len(labels) > 1 else labels
+    common = names[0]
+    while not all(name.startswith(common) for name in names):
+        common = common[:-1]
+    return common.strip(" _-:\\")[:16].strip() or "MULTI COIL"
 
 
 def _sequence(ds: Dataset, header: ismrmrd.xsd.ismrmrdHeader, contrast: int) -> None:
@@ -128,6 +132,21 @@ def _sequence(ds: Dataset, header: ismrmrd.xsd.ismrmrdHeader, contrast: int) -> 
     ds.EchoNumbers = contrast + 1
     if name := _text(header.measurementInformation, "sequenceName", 16):
         ds.SequenceName = name
+    if header.encoding:
+        _matrix(ds, header.encoding[0])
+
+
+def _matrix(ds: Dataset, encoding: Any) -> None:
+    """What was encoded; the number of lines that were acquired is the image's to tell (``provenance.py``)."""
+    encoded, recon = encoding.encodedSpace, encoding.reconSpace
+    samples = encoded.matrixSize.x
+    if encoded.fieldOfView_mm.x > 0:  # without readout oversampling
+        samples = round(samples * recon.fieldOfView_mm.x / encoded.fieldOfView_mm.x)
+    ds.AcquisitionMatrix = [0, min(samples, 65535), min(encoded.matrixSize.y, 65535), 0]
+    if recon.fieldOfView_mm.x > 0:
+        ds.PercentPhaseFieldOfView = decimal(100 * recon.fieldOfView_mm.y / recon.fieldOfView_mm.x)
+    average = _get(encoding.encodingLimits, "average")
+    ds.NumberOfAverages = decimal((average.maximum if average else 0) + 1)
 
 
 def _kind(header: ismrmrd.xsd.ismrmrdHeader) -> tuple[str, str]:
@@ -157,6 +176,17 @@ def decimal(value: float) -> str:
     return "0"
 
 
+def sequence_value(header: ismrmrd.xsd.ismrmrdHeader, name: str, contrast: int) -> str | None:
+    """TR, TE, TI or flipAngle_deg of a contrast as a decimal string; None if the header has none."""
+    return _value(header.sequenceParameters, name, contrast)
+
+
+def acquisition_date(header: ismrmrd.xsd.ismrmrdHeader) -> str:
+    """Date of the series, else of the study, as YYYYMMDD; empty if the header has none."""
+    found = _date(_get(header.measurementInformation, "seriesDate"))
+    return found or _date(_get(header.studyInformation, "studyDate"))
+
+
 def _value(sequence: Any, name: str, contrast: int) -> str | None:
     values = _get(sequence, name) or []
     return decimal(values[min(contrast, len(values) - 1)]) if values else None
@@ -170,6 +200,12 @@ def _text(part: Any, name: str, length: int) -> str:
     value = _get(part, name)
     text = "" if value is None else str(value)
     return "".join(" " if ord(sign) < 32 or sign == "\\" else sign for sign in text).strip()[:length].strip()
+
+
+def _age(birth: str, day: str) -> str:
+    """Age in years as an age string, 003Y; empty if it is none."""
+    years = (int(day) - int(birth)) // 10000 if day else -1
+    return f"{years:03d}Y" if 0 <= years <= 150 else ""
 
 
 def _date(value: Any) -> str:

@@ -38,9 +38,10 @@ class Plane:
 def plane(image: ismrmrd.Image, partition: int = 0) -> Plane:
     """The plane of one partition of an image.
 
-    ``position`` is the centre of the whole field of view (MRD image header), so with N voxels of size d along
-    an axis the first voxel has its centre at -(N - 1) d / 2. Columns follow the read direction and rows the
-    phase direction, or ImageRowDir and ImageColumnDir of the Meta where an image has been turned.
+    In the plane the Fourier transform puts ``position`` at the centre of voxel N // 2, so the first voxel lies at
+    -(N // 2) d; Siemens scanners write the same (docs/dicom.md). Partitions lie symmetrically about ``position``,
+    the first at -(N - 1) d / 2. Columns follow the read direction and rows the phase direction, or ImageRowDir and
+    ImageColumnDir of the Meta where an image has been turned.
     """
     columns, rows, partitions = (max(int(size), 1) for size in image.getHead().matrix_size)
     width_mm, height_mm, depth_mm = (float(size) for size in image.field_of_view)
@@ -51,8 +52,8 @@ def plane(image: ismrmrd.Image, partition: int = 0) -> Plane:
         normal = np.cross(along_row, along_column)
     first_mm = (
         np.array(image.position, float)
-        - (columns - 1) / 2 * column_mm * along_row
-        - (rows - 1) / 2 * row_mm * along_column
+        - (columns // 2) * column_mm * along_row
+        - (rows // 2) * row_mm * along_column
         + (partition - (partitions - 1) / 2) * thickness_mm * normal
     )
     return Plane(

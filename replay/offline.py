@@ -16,7 +16,7 @@ import ismrmrd
 import numpy as np
 
 from smug_recon.configuration import MODULE, pipeline_of
-from smug_recon.dicom import write_series
+from smug_recon.dicom import write_dicom
 from smug_recon.errors import DataError
 from smug_recon.replay.client import PATIENCE_S, Item, play
 from smug_recon.replay.configuration import configuration_element
@@ -162,12 +162,13 @@ def write_all_previews(file: ImageFile, folder: Path) -> list[Path]:
     ]
 
 
-def write_all_dicom(file: ImageFile, header: ismrmrd.xsd.ismrmrdHeader, folder: Path) -> list[Path]:
-    """DICOM files of every magnitude series, those of an earlier run removed."""
+def write_all_dicom(
+    file: ImageFile, header: ismrmrd.xsd.ismrmrdHeader, folder: Path, **options: Any
+) -> list[Path]:
+    """DICOM files of every series, those of an earlier run removed; ``options`` as ``dicom.write_dicom``."""
     clear(folder, "*.dcm")
-    return [
-        path for group in file.counts for path in write_series(read_images(file.path, group), header, folder)
-    ]
+    images = itertools.chain.from_iterable(read_images(file.path, group) for group in file.counts)
+    return write_dicom(images, header, folder, **options)
 
 
 @contextlib.contextmanager
