@@ -89,6 +89,10 @@ class GuardedConnection:
             else:
                 self._control(identifier)
 
+    def due(self, seconds: float) -> bool:
+        """Whether the next item, or the end, can be read without waiting longer than ``seconds`` for its start."""
+        return self._wire.peer_finished or self._wire.due(seconds)
+
     def _read(self, identifier: int) -> Any:
         try:
             item = self.connection.readers[identifier](self._wire)

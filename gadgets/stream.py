@@ -36,8 +36,11 @@ def reconstruct(connection: gadgetron.external.Connection) -> None:
 
     with session(connection) as host:
         from smug_recon.configuration import pipeline_of
+        from smug_recon.gadgets.early import prepare_while_reading
 
-        run(host, host.send, host.header, pipeline_of(host.config))
+        pipeline, report = pipeline_of(host.config), Report()
+        model, items = report.call("prepare", prepare_while_reading, host, pipeline)
+        run(items, host.send, host.header, pipeline, model, report)
 
 
 def run(

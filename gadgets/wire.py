@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import selectors
 import socket
 import time
 from typing import Any
@@ -66,6 +67,19 @@ class GuardedSocket:
         self.inside_message = True
         self._name = NAMES.get(identifier, f"unknown ({identifier})")
         return identifier
+
+    @property
+    def bytes_taken(self) -> int:
+        """Bytes of the message in hand that have been read."""
+        return self._taken
+
+    def due(self, seconds: float) -> bool:
+        """Whether something can be read within ``seconds``; the end of the stream counts."""
+        if self._end > self._start:
+            return True
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.socket, selectors.EVENT_READ)
+            return bool(selector.select(seconds))
 
     def end_message(self) -> None:
         """Say that the message in hand has been read to its last byte."""
@@ -208,12 +222,16 @@ class GuardedSocket:
             return
         encoded = text.encode("utf-8", errors="replace")[: self.limits.text_bytes]
         encoded = encoded.decode("utf-8", errors="ignore").encode("utf-8")  # no half character at the cut
-        self.write(uint16.pack(ERROR) + uint64.pack(len(encoded)) + encoded)
+        self.write(self.error_message(encoded))
         try:
             self.socket.settimeout(min(self.limits.stall_seconds, self.limits.drain_idle_seconds))
             self.flush()
         except StreamError as error:
             log.warning("the host cannot be told about the error: %s", error)
+
+    def error_message(self, text: bytes) -> bytes:
+        """The message that tells this kind of host of an error: ERROR (id 8), uint64 length, UTF-8."""
+        return uint16.pack(ERROR) + uint64.pack(len(text)) + text
 
     def start_draining(self) -> None:
         """From now on every read is bounded by the drain limits, between messages too."""

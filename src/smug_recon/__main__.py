@@ -33,7 +33,7 @@ def door(
 
 for _found in sorted(pkgutil.iter_modules(commands.__path__), key=lambda module: module.name):
     _module = importlib.import_module(f"smug_recon.commands.{_found.name}")
-    app.command(_found.name)(_module.command)
+    app.command(_found.name.replace("_", "-"))(_module.command)
 
 
 def main() -> None:

@@ -65,6 +65,11 @@ def node_configuration(path: Path) -> ET.Element | None:
             "a Gadgetron configuration in XML",
             "mend the file",
         ) from None
+    return our_node(root, path.name)
+
+
+def our_node(root: ET.Element, source: str) -> ET.Element | None:
+    """The ``<configuration>`` of our node in a parsed Gadgetron XML; ConfigurationError if it is not there."""
     nodes = [element for element in root.iter() if _local_name(element) == "external"]
     others = []
     for node in nodes:
@@ -73,7 +78,7 @@ def node_configuration(path: Path) -> ET.Element | None:
             return parts.get("configuration")
         others.append(parts["execute"].get("name", "") if "execute" in parts else "")
     raise ConfigurationError(
-        f"{path.name} with {'the external nodes ' + ', '.join(others) if others else 'no external node'}",
+        f"{source} with {'the external nodes ' + ', '.join(others) if others else 'no external node'}",
         f'<execute name="{MODULE}" target="reconstruct" type="python"/> or <connect .../>',
         "start from a copy of pipelines/Generic_Cartesian_SMUG.xml",
     )

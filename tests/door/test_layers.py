@@ -43,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "robustness": {"robustness", "network", "training", "calibration", "physics", "simulation", "errors", ""},
     "dicom": {"dicom", "errors", ""},
     "replay": {"replay", "gadgets", "dicom", "pipeline", "configuration", "errors", ""},
+    "scanner": {"scanner", "gadgets", "replay", "dicom", "pipeline", "configuration", "errors", ""},
     "pipelines": set(),
 }
 

@@ -1,0 +1,71 @@
+"""What the sessions of one server share: configurations, models, the device, metrics, the word to stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field
+
+from smug_recon.errors import ConfigurationError, StreamError
+from smug_recon.gadgets.protocol import Limits
+from smug_recon.scanner.catalogue import Catalogue
+from smug_recon.scanner.metrics import Metrics
+from smug_recon.scanner.models import Models
+from smug_recon.scanner.turns import Turns
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a server behaves: where it listens, whom it serves, how long it waits. Seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 9020
+    sessions: int = 4
+    allow: tuple[str, ...] = ()
+    idle_s: float = 600.0
+    grace_s: float = 30.0
+    limits: Limits = field(default_factory=Limits)
+    status_port: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("sessions", "idle_s", "grace_s"):
+            if not getattr(self, name) > 0:
+                raise ConfigurationError(f"{name} = {getattr(self, name)}", "more than 0", "mend the option")
+
+
+@dataclass
+class House:
+    """The shared things; ``stopping`` is set when sessions may not go on any more, ``ready`` when the model is there."""
+
+    settings: Settings
+    catalogue: Catalogue
+    models: Models = field(default_factory=Models)
+    metrics: Metrics = field(default_factory=Metrics)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    ready: threading.Event = field(default_factory=threading.Event)
+    closing: threading.Event = field(default_factory=threading.Event)
+    trouble: str = ""
+
+    def __post_init__(self) -> None:
+        self.turns = Turns(self.settings.sessions)
+        self.metrics.watch(self)
+
+    def check(self) -> None:
+        """StreamError once sessions may not go on."""
+        if self.stopping.is_set():
+            raise StreamError(
+                "a server that is being stopped", "the whole scan before that", "send the scan again"
+            )
+
+    def warm_up(self) -> None:
+        """Load the default model, so that the first session does not wait for it."""
+        from smug_recon.pipeline import load_pipeline
+
+        try:
+            self.models.get(load_pipeline())
+            self.ready.set()
+        except Exception as error:
+            self.trouble = f"{type(error).__name__}: {error}"
+            log.error("the model cannot be loaded: %s", error)

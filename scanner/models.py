@@ -1,0 +1,44 @@
+"""The models in memory: each file is loaded once per device, whoever asks for it first."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from smug_recon.gadgets.model import Model
+    from smug_recon.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+
+
+class Models:
+    """Loads models by file, hash and device, and keeps them."""
+
+    def __init__(self, load: Callable[[Path, str, str], Model] | None = None) -> None:
+        self._load = load or _load
+        self._lock = threading.Lock()
+        self._held: dict[tuple[str, str, str], Model] = {}
+
+    def get(self, pipeline: Pipeline) -> Model:
+        """The model of a pipeline; ModelError, ConfigurationError as :func:`load_model` raises them."""
+        key = (str(pipeline.model_path), pipeline.model.sha256, pipeline.device)
+        with self._lock:
+            if key not in self._held:
+                self._held[key] = self._load(pipeline.model_path, pipeline.model.sha256, pipeline.device)
+                log.info("loaded %s on %s", pipeline.model_path.name, self._held[key].device)
+            return self._held[key]
+
+    @property
+    def count(self) -> int:
+        """How many are in memory."""
+        return len(self._held)
+
+
+def _load(path: Path, sha256: str, device: str) -> Model:
+    from smug_recon.gadgets.model import load_model
+
+    return load_model(path, sha256, device)

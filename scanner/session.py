@@ -1,0 +1,161 @@
+"""One session from its first byte to its last: opening, the chain of ``gadgets.stream.run``, an honest ending."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gadgetron.external import Connection
+
+from smug_recon.errors import DataError, SmugReconError
+from smug_recon.gadgets.connection import GuardedConnection
+from smug_recon.gadgets.early import prepare_while_reading
+from smug_recon.gadgets.timing import Report
+from smug_recon.scanner.log_lines import LogLines
+from smug_recon.scanner.opening import FIRE, Opening, read_opening
+from smug_recon.scanner.turns import SharedModel
+from smug_recon.scanner.wire import SessionSocket, text_message
+
+if TYPE_CHECKING:
+    from smug_recon.scanner.house import House
+
+log = logging.getLogger(__name__)
+
+DONE, FALLBACK, FAILED, EMPTY, REFUSED = "done", "fallback", "failed", "empty", "refused"
+
+
+@dataclass
+class Account:
+    """What is known of a session: number, kind of host, the chain's report, images sent, how it ended."""
+
+    number: int
+    kind: str = "unknown"
+    report: Report = field(default_factory=Report)
+    images: int = 0
+    outcome: str = ""
+    began: float = field(default_factory=time.monotonic)
+
+
+class ServedConnection(Connection):
+    """The stock connection with a handshake that has been made already."""
+
+    def __init__(self, wire: SessionSocket, opening: Opening) -> None:
+        self.socket = wire
+        self.readers = Connection._default_readers()
+        self.writers = Connection._default_writers()
+        self.raw_bytes = Connection.Struct(config=None, header=None)
+        self.config, self.header = opening.script, opening.header
+        self.filters = []
+
+
+class Host:
+    """The host as the chain sees it: items in, items out, and for FIRE the lines of the log as TEXT."""
+
+    def __init__(
+        self, connection: GuardedConnection, wire: SessionSocket, lines: LogLines, account: Account
+    ) -> None:
+        self._connection, self._wire, self._lines, self._account = connection, wire, lines, account
+        self.header = connection.header
+
+    def __iter__(self) -> Iterator[Any]:
+        items = iter(self._connection)
+        while True:
+            self.tell()
+            self._wire.pause_is_ours()
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            yield item
+
+    def due(self, seconds: float) -> bool:
+        """Whether the next item can be read without waiting longer than ``seconds``."""
+        return self._connection.due(seconds)
+
+    def send(self, item: Any) -> None:
+        """Send an item, and the lines of the log since the last one."""
+        import ismrmrd
+
+        self._connection.send(item)
+        self._account.images += isinstance(item, ismrmrd.Image)
+        self.tell()
+
+    def tell(self) -> None:
+        """Send the lines of the log that wait, whole messages between whole messages."""
+        for line in self._lines.taken():
+            self._wire.write(text_message(line.encode("utf-8", errors="replace")))
+            self._wire.flush()
+
+
+def converse(wire: SessionSocket, house: House, account: Account) -> None:
+    """Serve one session to its end. Never raises: the host and the log hear of every failure."""
+    guarded: GuardedConnection | None = None
+    try:
+        opening = read_opening(wire)
+        account.kind = opening.kind
+        guarded = GuardedConnection(ServedConnection(wire, opening), wire.limits)
+        with LogLines(threading.get_ident()) if opening.kind == FIRE else LogLines.none() as lines:
+            host = Host(guarded, wire, lines, account)
+            _reconstruct(host, opening, house, account)
+            host.tell()
+        guarded.finish()
+        account.outcome = FALLBACK if account.report.fallbacks else DONE
+        log.info("session %d: %d images, %s", account.number, account.images, account.outcome)
+    except BaseException as error:
+        if wire.messages == 0 and not wire.bytes_taken:
+            account.outcome = EMPTY
+            log.debug("session %d: nothing arrived", account.number)
+            wire.hang_up()
+            return
+        account.outcome = FAILED
+        level = logging.ERROR if isinstance(error, SmugReconError) else logging.CRITICAL
+        log.log(level, "session %d failed: %s: %s", account.number, type(error).__name__, error)
+        _say(wire, guarded, error)
+    finally:
+        with contextlib.suppress(Exception):
+            house.metrics.follow(account)
+
+
+def _reconstruct(host: Host, opening: Opening, house: House, account: Account) -> None:
+    """Run the chain that every other spring of this project runs."""
+    from smug_recon.gadgets.stream import run
+
+    pipeline = opening.pipeline(house.catalogue)
+    log.info("session %d: %s, pipeline %s", account.number, opening.kind, pipeline.name)
+
+    def load() -> Any:
+        return SharedModel(house.models.get(pipeline), house.turns, house.stopping.is_set)
+
+    report = account.report
+    model, items = report.call("prepare", prepare_while_reading, host, pipeline, load)
+
+    def send(item: Any) -> None:
+        host.send(item)
+        house.metrics.follow(account)
+
+    run(_stopped(items, house), send, host.header, pipeline, model, report)
+    if report.lines and not account.images:
+        raise DataError(
+            f"no image from {report.lines} lines", "at least one complete slice", "read the warnings above"
+        )
+
+
+def _stopped(items: Iterable[Any], house: House) -> Iterator[Any]:
+    """The items; the chain ends with an error at the next one when the time to finish is over."""
+    for item in items:
+        house.check()
+        yield item
+
+
+def _say(wire: SessionSocket, guarded: GuardedConnection | None, error: BaseException) -> None:
+    """Tell the host why, read on so that it can take that in, send no close message."""
+    if guarded is not None:
+        guarded.fail(error)
+        return
+    name = "" if isinstance(error, SmugReconError) else f"{type(error).__name__}: "
+    wire.refuse(f"smug-recon: {name}{error}")

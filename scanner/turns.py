@@ -1,0 +1,84 @@
+"""The device, shared fairly: one slice at a time, sessions in the order in which they asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from smug_recon.errors import StreamError
+
+if TYPE_CHECKING:
+    from smug_recon.gadgets.model import Model
+
+
+class Turns:
+    """A queue before the device; no longer than ``most``, and first come is first served.
+
+    A session asks for one slice at a time and then goes to the end of the queue, so that sessions with slices to
+    do take turns, whatever their number of slices.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._queue: deque[object] = deque()
+        self._changed = threading.Condition()
+        self.waited_s = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait, the one that has its turn left out."""
+        return max(len(self._queue) - 1, 0)
+
+    @contextmanager
+    def turn(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Have the device to oneself; StreamError if the queue is full or the server stops while waiting."""
+        ticket, began = object(), time.monotonic()
+        with self._changed:
+            if len(self._queue) > self._most:
+                raise StreamError(
+                    f"{len(self._queue)} slices before the device",
+                    f"at most {self._most}",
+                    "allow fewer sessions",
+                )
+            self._queue.append(ticket)
+        try:
+            with self._changed:
+                while self._queue[0] is not ticket:
+                    if stopping():
+                        raise StreamError(
+                            "a server that is being stopped", "a turn on the device", "send the scan again"
+                        )
+                    self._changed.wait(0.25)
+                self.waited_s += time.monotonic() - began
+            yield
+        finally:
+            with self._changed:
+                self._queue.remove(ticket)
+                self._changed.notify_all()
+
+
+@dataclass(frozen=True)
+class SharedModel:
+    """A model whose every run waits for its turn; it has the face of :class:`smug_recon.gadgets.model.Model`."""
+
+    model: Model
+    turns: Turns
+    stopping: Callable[[], bool]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def forward(self, *arguments: Any) -> Any:
+        """Run the network on one slice when the turn has come."""
+        with self.turns.turn(self.stopping):
+            return self.model.forward(*arguments)
+
+    def warm_up(self, *arguments: int) -> float:
+        """Warm up when the turn has come."""
+        with self.turns.turn(self.stopping):
+            return self.model.warm_up(*arguments)

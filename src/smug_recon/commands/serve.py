@@ -1,0 +1,69 @@
+"""``smug-recon serve [--host 127.0.0.1] [--port 9020]``."""
+
+from pathlib import Path
+
+import typer
+
+
+def command(
+    host: str = typer.Option("127.0.0.1", help="Address to listen on; the default is this machine only."),
+    port: int = typer.Option(9020, min=0, max=65535, help="Port; 0 takes a free one and says which."),
+    sessions: int = typer.Option(
+        4, min=1, max=64, help="Sessions at once; further ones are told so and closed."
+    ),
+    allow: list[str] = typer.Option(
+        [], help="Address or network that may connect; several times. All by default."
+    ),
+    configs: Path = typer.Option(
+        None, exists=True, file_okay=False, help="Folder with further YAML and XML files."
+    ),
+    alias: list[str] = typer.Option([], metavar="NAME=CONFIG", help="A further name of a configuration."),
+    idle: float = typer.Option(600.0, help="Longest pause of a host between two messages, in seconds."),
+    stall: float = typer.Option(120.0, help="Longest pause within a message, or in taking ours, in seconds."),
+    grace: float = typer.Option(30.0, help="After SIGTERM: seconds for running sessions to finish."),
+    message_bytes: int = typer.Option(1 << 30, help="Longest message."),
+    status_port: int = typer.Option(
+        None, min=0, max=65535, help="Loopback port of /health, /ready and /metrics."
+    ),
+    verbose: bool = typer.Option(False, "-v", "--verbose", help="Log more."),
+) -> None:
+    """Serve MRD sessions of FIRE, OpenRecon, gadgetron_ismrmrd_client and Gadgetron <connect>.
+
+    Exit code 0 when all sessions could finish after SIGTERM or Ctrl-C, 1 when one had to be handed back.
+    """
+    import logging
+    import os
+    import signal
+    import sys
+
+    from smug_recon.gadgets.protocol import Limits
+    from smug_recon.pipeline import parse_settings
+    from smug_recon.scanner.catalogue import Catalogue
+    from smug_recon.scanner.house import House, Settings
+    from smug_recon.scanner.server import Server
+
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(message)s", level=logging.DEBUG if verbose else logging.INFO
+    )
+    settings = Settings(
+        host=host,
+        port=port,
+        sessions=sessions,
+        allow=tuple(allow),
+        idle_s=idle,
+        grace_s=grace,
+        status_port=status_port,
+        limits=Limits(
+            message_bytes=message_bytes, stall_seconds=stall, drain_seconds=60.0, drain_idle_seconds=10.0
+        ),
+    )
+    server = Server(House(settings, Catalogue(configs, parse_settings(alias))))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: server.close_door())
+    server.start()
+    server.serve()
+    finished = server.stop()
+    logging.info("stopped")
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(0 if finished else 1)  # a session that is deep in the network does not keep the process

@@ -1,0 +1,84 @@
+"""A session server on loopback with CG-SENSE in the place of the network, and small scans to send to it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from smug_recon.gadgets.card import Card
+from smug_recon.gadgets.model import read_card
+from smug_recon.gadgets.protocol import Limits
+from smug_recon.physics import cg_sense
+from smug_recon.pipeline import load_pipeline
+from smug_recon.scanner.catalogue import Catalogue
+from smug_recon.scanner.house import House, Settings
+from smug_recon.scanner.models import Models
+from smug_recon.scanner.server import Server
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "gadgets"))  # small_scan
+
+
+class ConventionalModel:
+    """CG-SENSE behind the interface of the model; ``before`` is called with every slice."""
+
+    def __init__(self, card: Card) -> None:
+        self.card, self.sha256, self.device = card, "0" * 64, torch.device("cpu")
+        self.before: Callable[[], None] = lambda: None
+
+    def forward(self, kspace: Any, maps: Any, mask: Any, seed: int, samples: int) -> Any:
+        self.before()
+        image_byx = cg_sense(kspace, maps, mask, 1e-3, 8)
+        return image_byx, torch.zeros(image_byx.shape)
+
+    def warm_up(self, *_: int) -> float:
+        return 0.0
+
+
+@pytest.fixture
+def model() -> ConventionalModel:
+    card = read_card(load_pipeline().model_path)
+    wide = {"matrix_yx": ((1, 999), (1, 999)), "coils": (1, 99), "acceleration": (1, 99)}
+    return ConventionalModel(
+        card.model_copy(update={"trained_range": card.trained_range.model_copy(update=wide)})
+    )
+
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture
+def start(model: ConventionalModel) -> Iterator[Start]:
+    """Start servers; they are stopped after the test, and no thread of theirs may be left."""
+    servers: list[tuple[Server, threading.Thread]] = []
+    logging.getLogger("smug_recon").setLevel(logging.INFO)  # as smug-recon serve sets it
+    before = threading.active_count()
+
+    def run(tap: Any = lambda number: None, catalogue: Catalogue | None = None, **settings: Any) -> Server:
+        limits = Limits(stall_seconds=5.0, drain_seconds=5.0, drain_idle_seconds=1.0, message_bytes=1 << 24)
+        chosen = {"port": 0, "idle_s": 20.0, "grace_s": 5.0, "limits": limits, "status_port": 0, **settings}
+        house = House(
+            Settings(**chosen),
+            catalogue or Catalogue(),
+            Models(lambda path, sha256, device: model),  # type: ignore[arg-type,return-value]
+        )
+        server = Server(house, tap)
+        server.start()
+        thread = threading.Thread(target=server.serve, daemon=True)
+        thread.start()
+        servers.append((server, thread))
+        return server
+
+    yield run
+    logging.getLogger("smug_recon").setLevel(logging.NOTSET)
+    for server, thread in servers:
+        server.stop()
+        thread.join(5)
+        assert not thread.is_alive()
+    assert threading.active_count() <= before + 1
