@@ -137,7 +137,8 @@ def compare_series(name: str, found: Callable[[], Iterable[Picture]], truth: Ref
 
     ``found`` reads the images; it is called twice, and one image at a time is in memory. PSNR, SSIM and NRMSE
     are those of :func:`~smug_recon.simulation.scores.score`, of the series with the peak of all its truth, of
-    each image with the peak of its own.
+    each image with the peak of its own. An image that is empty in the truth (an outer partition of a slab) has
+    the peak of the series and no NRMSE.
 
     Raises:
         DataError: an image that the truth does not have, has twice, or has in another shape; no image.
@@ -163,7 +164,8 @@ def compare_series(name: str, found: Callable[[], Iterable[Picture]], truth: Ref
     count = 0
     for picture, wanted_yx in _pairs(name, found(), truth):
         scaled_yx = scale * picture.pixels_yx
-        images[picture.where] = scores_at(scaled_yx[None], wanted_yx[None], float(wanted_yx.max()))
+        peak = float(wanted_yx.max())
+        images[picture.where] = scores_at(scaled_yx[None], wanted_yx[None], peak if peak > 0 else top)
         square += float(((scaled_yx - wanted_yx) ** 2).sum())
         energy += float((wanted_yx**2).sum())
         count += wanted_yx.size

@@ -43,10 +43,13 @@ def score(image_syx: NDArray, truth_syx: NDArray) -> Scores:
 
 
 def scores_at(scaled_syx: NDArray[np.float64], wanted_syx: NDArray[np.float64], peak: float) -> Scores:
-    """Compare magnitudes as they are, with ``peak`` as the range of PSNR and SSIM."""
+    """Compare magnitudes as they are, with ``peak`` as the range of PSNR and SSIM.
+
+    All scores are NaN without a peak, NRMSE alone where the truth holds nothing but zeros beside a given peak.
+    """
     square = float(((scaled_syx - wanted_syx) ** 2).mean())
     energy = float((wanted_syx**2).mean())
-    if peak <= 0 or energy <= 0:
+    if peak <= 0:
         return Scores(psnr_db=math.nan, ssim=math.nan, nrmse=math.nan)  # nothing to compare with
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchmetrics imports what it may not need
@@ -56,5 +59,5 @@ def scores_at(scaled_syx: NDArray[np.float64], wanted_syx: NDArray[np.float64], 
     return Scores(
         psnr_db=10 * math.log10(peak**2 / square) if square > 0 else math.inf,
         ssim=float(ssim),  # type: ignore[arg-type]
-        nrmse=math.sqrt(square / energy),
+        nrmse=math.sqrt(square / energy) if energy > 0 else math.nan,
     )

@@ -133,10 +133,11 @@ def test_partitions_come_as_one_volume_or_as_one_image_each(
     assert result.whole.psnr_db > 100
 
 
-def write_images(path: Path, stack: np.ndarray) -> None:
+def write_images(path: Path, stack: np.ndarray, partitions: bool = False) -> None:
     with ImageFile(path, b"<ismrmrdHeader/>") as file:
         for number, pixels in enumerate(stack):
-            file.append(image(pixels[None, None], slice=number % 2, phase=number // 2))
+            counters = {"slice": number} if partitions else {"slice": number % 2, "phase": number // 2}
+            file.append(image(pixels[None, None], **counters))
         file.finish()
 
 
@@ -177,3 +178,30 @@ def test_command_refuses_files_of_another_kind(tmp_path: Path) -> None:
 def test_an_empty_truth_scores_nothing() -> None:
     zero = np.zeros((1, ROWS, COLUMNS))
     assert math.isnan(score(zero + 1, zero).psnr_db)
+
+
+def test_an_empty_partition_has_no_nrmse_and_spoils_nothing(
+    truth_file: Callable[[Truth], TruthFile], tmp_path: Path
+) -> None:
+    truth = some_truth(partitions=4)
+    truth.image_syx[0] = 0
+    source = np.abs(truth.image_syx) + 1e-3
+    series = [Picture(Where(0, number, 0, 0, 0, 0), source[number]) for number in range(4)]
+    found = compare_series("images_1", lambda: series, truth_file(truth))
+    empty, full = found.images[series[0].where], found.images[series[1].where]
+    assert math.isnan(empty.nrmse) and empty.psnr_db > 50 and 0.9 < empty.ssim <= 1
+    assert 0.99 < found.whole.ssim <= 1 and found.whole.nrmse < 0.01 and full.nrmse < 0.01
+
+
+def test_command_prints_a_dash_and_no_nan(tmp_path: Path) -> None:
+    truth = some_truth(partitions=4)
+    truth.image_syx[0] = 0
+    write_truth(truth, tmp_path / "truth.h5")
+    write_images(tmp_path / "images.h5", np.abs(truth.image_syx) + 1e-3, partitions=True)
+    arguments = [str(tmp_path / "images.h5"), str(tmp_path / "truth.h5"), "--json", str(tmp_path / "s.json")]
+    result = CliRunner().invoke(app, ["compare", *arguments])
+    assert result.exit_code == 0, result.output
+    assert "nan" not in result.output.lower()
+    assert next(row for row in result.output.splitlines() if "slice 0 " in row).split()[-1] == "-"
+    assert "NaN" not in (tmp_path / "s.json").read_text()
+    assert json.loads((tmp_path / "s.json").read_text())["images_1"]["images"][0]["nrmse"] is None

@@ -20,6 +20,7 @@ def command(
     """Print PSNR, SSIM and NRMSE of every series and slice against the truth of a simulated scan."""
     import dataclasses
     import json
+    import math
     from collections.abc import Iterator
     from functools import partial
 
@@ -35,6 +36,7 @@ def command(
         compare_series,
         pictures,
     )
+    from smug_recon.simulation.scores import Scores
 
     def groups(path: Path) -> list[str]:
         with open_dataset(path, "r") as dataset:
@@ -68,6 +70,13 @@ def command(
     def read(name: str) -> Iterator[Picture]:
         return pictures(read_images(images, name), reference.partitions)
 
+    def column(value: float, width: int, digits: int) -> str:
+        return f"{'-':>{width}}" if math.isnan(value) else f"{value:{width}.{digits}f}"
+
+    def entry(value: Scores) -> dict[str, float | None]:
+        """JSON knows no NaN."""
+        return {key: None if math.isnan(one) else one for key, one in dataclasses.asdict(value).items()}
+
     scores = {}
     typer.echo(f"{'series':<12} {'image':<36} {'PSNR dB':>8} {'SSIM':>7} {'NRMSE':>7}")
     for name in series or found:
@@ -76,12 +85,11 @@ def command(
         if not brief:
             rows += [(str(where), value) for where, value in result.images.items()]
         for label, value in rows:
-            typer.echo(f"{name:<12} {label:<36} {value.psnr_db:8.2f} {value.ssim:7.4f} {value.nrmse:7.4f}")
+            columns = column(value.psnr_db, 8, 2), column(value.ssim, 7, 4), column(value.nrmse, 7, 4)
+            typer.echo(f"{name:<12} {label:<36} {' '.join(columns)}")
         scores[name] = {
-            "all": dataclasses.asdict(result.whole),
-            "images": [
-                {**where._asdict(), **dataclasses.asdict(value)} for where, value in result.images.items()
-            ],
+            "all": entry(result.whole),
+            "images": [{**where._asdict(), **entry(value)} for where, value in result.images.items()],
         }
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
