@@ -26,7 +26,7 @@ from smug_recon.robustness.lesions import (
 from smug_recon.robustness.measure import Measured, drawn_seed
 from smug_recon.robustness.methods import Method
 from smug_recon.robustness.scenes import Scene
-from smug_recon.training.loop import psnr_db
+from smug_recon.training.psnr import psnr_db
 
 
 def hide_objective(method: Method, scene: Scene, lesion: Lesion) -> Objective:

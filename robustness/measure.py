@@ -18,7 +18,7 @@ from smug_recon.robustness.jobs import Job
 from smug_recon.robustness.methods import Method, NetworkMethod, denoisers, reconstruct
 from smug_recon.robustness.metrics import scores
 from smug_recon.robustness.scenes import Scene
-from smug_recon.training.loop import psnr_db
+from smug_recon.training.psnr import psnr_db
 
 
 @dataclass(frozen=True)

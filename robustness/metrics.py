@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from smug_recon.training.loop import psnr_db
+from smug_recon.training.psnr import psnr_db
 
 HFEN_SIGMA_PX = 1.5
 HFEN_SIDE_PX = 15

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from smug_recon.robustness.methods import Method
 from smug_recon.robustness.scenes import Scene
-from smug_recon.training.loop import psnr_db
+from smug_recon.training.psnr import psnr_db
 
 GRID = tuple(10 ** (power / 4) for power in range(-16, 1))
 

@@ -22,6 +22,7 @@ from smug_recon.training.checkpoint import load_checkpoint, save_checkpoint
 from smug_recon.training.config import StageConfig, TrainingConfig
 from smug_recon.training.distributed import Team, join
 from smug_recon.training.losses import denoising_loss, ustab_loss
+from smug_recon.training.psnr import psnr_db
 from smug_recon.training.sources import Source, open_source
 from smug_recon.training.weights import network_of, start_from
 
@@ -37,12 +38,6 @@ def rate_at(stage: StageConfig, update: int) -> float:
         "cosine": 0.5 * (1 + math.cos(math.pi * progress)),
     }
     return warm * (stage.rate_end + (stage.rate - stage.rate_end) * course[stage.schedule])
-
-
-def psnr_db(image_byx: Tensor, target_byx: Tensor) -> Tensor:
-    """Return ``10 log10(max |t|^2 / mean |x - t|^2)`` of each complex slice, in dB (arXiv 2312.07784, section IV)."""
-    error_b = (image_byx - target_byx).abs().square().mean([1, 2])
-    return 10 * torch.log10(target_byx.abs().amax([1, 2]).square() / error_b.clamp_min(1e-20))
 
 
 class Trainer:

@@ -8,7 +8,7 @@ import torch
 
 from smug_recon.network.unrolling import Unrolled
 from smug_recon.physics import cg_sense, sense_adjoint
-from smug_recon.training.loop import psnr_db
+from smug_recon.training.psnr import psnr_db
 from smug_recon.training.sources import Source
 
 

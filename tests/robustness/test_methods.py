@@ -19,7 +19,7 @@ from smug_recon.robustness.methods import CgSense, ZeroFilled, denoisers
 from smug_recon.robustness.scenes import Scene
 from smug_recon.robustness.tuning import tune
 from smug_recon.robustness.wavelet import L1Wavelet
-from smug_recon.training.loop import psnr_db
+from smug_recon.training.psnr import psnr_db
 
 
 @pytest.mark.parametrize("method", ["modl", "smug", "weighted-smug", "rs-e2e"])

@@ -17,7 +17,7 @@ from smug_recon.robustness.config import DataSettings, ScanSettings
 from smug_recon.robustness.methods import CgSense
 from smug_recon.robustness.patterns import calibration_lines, draw_mask, stratified_mask
 from smug_recon.robustness.scenes import Scene, draw_scene, held_out
-from smug_recon.training.loop import psnr_db
+from smug_recon.training.psnr import psnr_db
 
 
 def test_every_subject_is_represented_and_none_of_another_split(data: DataSettings) -> None:
