@@ -1,4 +1,4 @@
-"""A series as one Enhanced MR Image Storage object (PS3.3 A.36.2): frames in functional groups."""
+"""Frames as an Enhanced MR Image Storage object (PS3.3 A.36.2), in functional groups."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from smug_recon.dicom.classic import Context, base
 from smug_recon.dicom.frames import per_frame, shared
 from smug_recon.dicom.frametype import describe, image_type
 from smug_recon.dicom.identifiers import derived_uid
+from smug_recon.dicom.stacks import Frame
 
 UNKNOWN_DATE, UNKNOWN_TIME = "19000101", "000000"
 """ContentDate and ContentTime where the header has none: Enhanced MR demands them (PS3.3 C.7.6.16)."""
@@ -42,15 +43,13 @@ without SAR, operating mode, flow compensation and saturation, of which the MRD 
 """
 
 
-def enhanced(context: Context) -> Dataset:
-    """Return the Enhanced MR object of a series.
+def enhanced(context: Context, frames: list[Frame], number: int) -> Dataset:
+    """Return the Enhanced MR object of some frames of a series, which differ in place and cardiac phase.
 
-    Dimensions: place along the normal, moment (repetition, set, phase) where there are several, echo where there are
-    several. Frames follow volume by volume.
+    Dimensions: stack, place along the normal, and moment where there are several. Frames follow volume by volume.
     """
-    series = context.series
-    first = series.frames[0]
-    ds = base(context, first, EnhancedMRImageStorage, 1)
+    first = frames[0]
+    ds = base(context, first, EnhancedMRImageStorage, number)
     told = Dataset()
     for keyword in ONLY_CLASSIC:
         if keyword in ds:
@@ -71,23 +70,21 @@ def enhanced(context: Context) -> Dataset:
         ds.PositionReferenceIndicator = ""
     if "ImagedNucleus" in told:
         ds.ResonantNucleus = "1H"
-    ds.NumberOfFrames = len(series.frames)
-    dimensions(ds, context)
-    ds.SharedFunctionalGroupsSequence = [shared(context, told)]
-    ds.PerFrameFunctionalGroupsSequence = [per_frame(context, frame) for frame in series.frames]
-    pixels = np.stack([context.code.stored(frame.values_yx) for frame in series.frames])
+    ds.NumberOfFrames = len(frames)
+    times = sorted({frame.time for frame in frames})
+    dimensions(ds, context, len(times))
+    ds.SharedFunctionalGroupsSequence = [shared(context, first, told)]
+    ds.PerFrameFunctionalGroupsSequence = [per_frame(context, frame, times) for frame in frames]
+    pixels = np.stack([context.code.stored(frame.values_yx) for frame in frames])
     ds.PixelData = pixels.astype("<u2").tobytes()
     return ds
 
 
-def dimensions(ds: Dataset, context: Context) -> None:
-    """Set the Multi-frame Dimension module; ``frames.index_values`` counts in the same order."""
-    series = context.series
+def dimensions(ds: Dataset, context: Context, times: int) -> None:
+    """Set the Multi-frame Dimension module; ``frames.per_frame`` counts in the same order."""
     pointers = [("StackID", "FrameContentSequence"), ("InStackPositionNumber", "FrameContentSequence")]
-    if len(series.times) > 1:
+    if times > 1:
         pointers.append(("TemporalPositionIndex", "FrameContentSequence"))
-    if len(series.echoes) > 1:
-        pointers.append(("EffectiveEchoTime", "MREchoSequence"))
     uid = derived_uid("dimensions", context.series_uid)
     organization = Dataset()
     organization.DimensionOrganizationUID = uid

@@ -37,9 +37,9 @@ UNITS = {
 }
 
 
-def shared(context: Context, told: Dataset) -> Dataset:
-    """Return what holds for all frames; ``told`` has the classic attributes of the sequence."""
-    series, frame = context.series, context.series.frames[0]
+def shared(context: Context, frame: Frame, told: Dataset) -> Dataset:
+    """Return what holds for all frames, of which ``frame`` is one; ``told`` has the classic attributes of the sequence."""
+    series = context.series
     groups = Dataset()
     measures = _item(groups, "PixelMeasuresSequence")
     measures.PixelSpacing = [decimal(frame.where.row_mm), decimal(frame.where.column_mm)]
@@ -70,16 +70,18 @@ def shared(context: Context, told: Dataset) -> Dataset:
     return groups
 
 
-def per_frame(context: Context, frame: Frame) -> Dataset:
-    """Return the groups of one frame: place, moment, echo, window."""
+def per_frame(context: Context, frame: Frame, times: list[int]) -> Dataset:
+    """Return the groups of one frame: place, moment, echo, window; ``times`` are the moments of its object."""
     series, image = context.series, frame.image
     groups = Dataset()
     content = _item(groups, "FrameContentSequence")
     content.FrameAcquisitionNumber = int(image.repetition) + 1
     content.StackID, content.InStackPositionNumber = "1", frame.place + 1
-    content.DimensionIndexValues = index_values(context, frame)
+    content.DimensionIndexValues = [1, frame.place + 1]
     if len(series.times) > 1:
         content.TemporalPositionIndex = frame.time + 1
+    if len(times) > 1:
+        content.DimensionIndexValues = [1, frame.place + 1, times.index(frame.time) + 1]
     date = _date(context)
     if date and (time := acquisition_time(image)):
         content.FrameAcquisitionDateTime = content.FrameReferenceDateTime = date + time
@@ -96,17 +98,6 @@ def per_frame(context: Context, frame: Frame) -> Dataset:
     lookup = _item(groups, "FrameVOILUTSequence")
     lookup.WindowCenter, lookup.WindowWidth = decimal(shown[0]), decimal(shown[1])
     return groups
-
-
-def index_values(context: Context, frame: Frame) -> list[int]:
-    """Stack, place, then moment and echo where there are several (``enhanced.dimensions``)."""
-    series = context.series
-    values = [1, frame.place + 1]
-    if len(series.times) > 1:
-        values.append(frame.time + 1)
-    if len(series.echoes) > 1:
-        values.append(series.echoes.index(frame.contrast) + 1)
-    return values
 
 
 def _values(groups: Dataset, context: Context) -> None:

@@ -12,8 +12,9 @@ from smug_recon.dicom.classic import Context, classic
 from smug_recon.dicom.enhanced import enhanced
 from smug_recon.dicom.identifiers import derived_uid, study_uid
 from smug_recon.dicom.kinds import COMPONENTS, MAGNITUDE, PHASE, Kind
+from smug_recon.dicom.moments import moment
 from smug_recon.dicom.privacy import anonymised, with_patient_id
-from smug_recon.dicom.stacks import Series, series_of
+from smug_recon.dicom.stacks import Frame, Series, series_of
 from smug_recon.dicom.values import coding
 from smug_recon.errors import ConfigurationError
 
@@ -30,7 +31,8 @@ def write_dicom(
 ) -> list[Path]:
     """Write all images of a scan to ``folder`` and return the files, series by series.
 
-    Classic MR objects ``SERIES_INSTANCE.dcm``, or with ``multiframe`` one Enhanced MR object ``SERIES.dcm`` a series.
+    Files ``SERIES_INSTANCE.dcm``: classic MR objects, one a plane, or with ``multiframe`` Enhanced MR objects, one for
+    every echo and repetition, with slices and cardiac phases as frames.
     ``components`` of complex images become series of their own. Rows and columns stay as they are in the image;
     position and orientation say where they lie. A file has its name only when it is complete.
 
@@ -40,8 +42,7 @@ def write_dicom(
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for series, ds in datasets(images, header, multiframe, components, anonymise, patient_id):
-        name = f"{series.number:05d}" + ("" if multiframe else f"_{int(ds.InstanceNumber):05d}")
-        path = folder / f"{name}.dcm"
+        path = folder / f"{series.number:05d}_{int(ds.InstanceNumber):05d}.dcm"
         unfinished = path.with_suffix(".incomplete")
         ds.save_as(unfinished, enforce_file_format=True)
         unfinished.replace(path)
@@ -68,10 +69,23 @@ def datasets(
         uid = series_uid(header, series, multiframe)
         context = Context(header, series, uid, code, anonymise)
         if multiframe:
-            yield series, enhanced(context)
+            for number, frames in enumerate(objects(series), start=1):
+                yield series, enhanced(context, frames, number)
         else:
             for number, frame in enumerate(series.frames, start=1):
                 yield series, classic(context, frame, number)
+
+
+def objects(series: Series) -> list[list[Frame]]:
+    """The frames of every Enhanced object: repetitions, sets and echoes apart, as Siemens XA scanners do.
+
+    Converters that do not read the dimensions of an object (dcm2niix for most vendors) then see plain volumes.
+    """
+    found: dict[tuple[int, ...], list[Frame]] = {}
+    for frame in series.frames:
+        repetition, set_, _ = moment(frame.image)
+        found.setdefault((repetition, set_, frame.contrast), []).append(frame)
+    return list(found.values())
 
 
 def series_uid(header: ismrmrd.xsd.ismrmrdHeader, series: Series, multiframe: bool) -> str:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
+import h5py
 import ismrmrd
 import numpy as np
 
-from smug_recon.errors import DataError
+from smug_recon.errors import ConfigurationError, DataError
+from smug_recon.replay.header import parse_header
 
 GROUP = "dataset"
+
+log = logging.getLogger(__name__)
 
 
 def open_dataset(path: Path, mode: str, group: str = GROUP) -> ismrmrd.Dataset:
@@ -75,3 +80,32 @@ def read_images(path: Path, group: str) -> Iterator[ismrmrd.Image]:
             )
         for number in range(dataset.number_of_images(group)):
             yield dataset.read_image(group, number)
+
+
+def groups(path: Path, wanted: Sequence[str] = ()) -> list[str]:
+    """The series of an ``images.h5``, or the wanted ones; ConfigurationError if one is missing or it has none."""
+    if not h5py.is_hdf5(path):
+        raise ConfigurationError(f"{path.name}, which is no HDF5 file", "images.h5", "check the path")
+    with h5py.File(path, "r") as file:
+        inside = file.get(GROUP)
+        found = [] if inside is None else sorted(name for name in inside if name.startswith("image"))
+    wrong = [name for name in wanted if name not in found]
+    if wrong or not found:
+        raise ConfigurationError(
+            f"no series {', '.join(wrong) or 'of images'} in {path.name}",
+            f"one of {', '.join(found)}" if found else "images.h5 of smug-recon replay",
+            "change --series" if found else "give the file with the images",
+        )
+    return list(wanted) or found
+
+
+def image_header(path: Path) -> ismrmrd.xsd.ismrmrdHeader:
+    """The MRD header that lies beside the images; an empty one, with a line in the log, where there is none."""
+    with open_dataset(path, "r") as dataset:
+        try:
+            xml = dataset.read_xml_header()
+        except (KeyError, LookupError):
+            log.warning("no MRD header in %s: patient, study and sequence stay empty", path.name)
+            conditions = ismrmrd.xsd.experimentalConditionsType(H1resonanceFrequency_Hz=0)
+            return ismrmrd.xsd.ismrmrdHeader(experimentalConditions=conditions)
+    return parse_header(bytes(xml))[0]

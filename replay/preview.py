@@ -21,26 +21,34 @@ def write_previews(images: Iterable[ismrmrd.Image], folder: Path, stem: str) -> 
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for image in images:
-        values_czyx = np.abs(image.data).astype(np.float32)
-        low, high = window(image, values_czyx)
-        grey_czyx = np.clip((values_czyx - low) * (255.0 / max(high - low, 1e-20)), 0, 255).astype(np.uint8)
-        where = plane(image)
-        transpose, flip_rows, flip_columns = display_order(where.along_row, where.along_column)
-        for plane_yx in grey_czyx.reshape(-1, *grey_czyx.shape[2:]):
+        for picture in grey_pictures(image):
             path = folder / f"{stem}_{len(written) + 1:04d}.png"
-            picture = Picture.fromarray(plane_yx)
-            picture = picture.resize(_display_size(image, plane_yx.shape), Picture.Resampling.BICUBIC)
-            if transpose:
-                picture = picture.transpose(Picture.Transpose.TRANSPOSE)
-            if flip_rows:
-                picture = picture.transpose(Picture.Transpose.FLIP_TOP_BOTTOM)
-            if flip_columns:
-                picture = picture.transpose(Picture.Transpose.FLIP_LEFT_RIGHT)
             unfinished = path.with_suffix(".incomplete")
             picture.save(unfinished, format="PNG")
             unfinished.replace(path)
             written.append(path)
     return written
+
+
+def grey_pictures(image: ismrmrd.Image, shown: tuple[float, float] | None = None) -> list[Picture.Image]:
+    """The planes of an image as 8-bit pictures the usual way up, from ``shown`` (low, high) or its own window."""
+    values_czyx = np.abs(image.data).astype(np.float32)
+    low, high = shown or window(image, values_czyx)
+    grey_czyx = np.clip((values_czyx - low) * (255.0 / max(high - low, 1e-20)), 0, 255).astype(np.uint8)
+    where = plane(image)
+    transpose, flip_rows, flip_columns = display_order(where.along_row, where.along_column)
+    made = []
+    for plane_yx in grey_czyx.reshape(-1, *grey_czyx.shape[2:]):
+        picture: Picture.Image = Picture.fromarray(plane_yx)
+        picture = picture.resize(_display_size(image, plane_yx.shape), Picture.Resampling.BICUBIC)
+        if transpose:
+            picture = picture.transpose(Picture.Transpose.TRANSPOSE)
+        if flip_rows:
+            picture = picture.transpose(Picture.Transpose.FLIP_TOP_BOTTOM)
+        if flip_columns:
+            picture = picture.transpose(Picture.Transpose.FLIP_LEFT_RIGHT)
+        made.append(picture)
+    return made
 
 
 def window(image: ismrmrd.Image, values: np.ndarray) -> tuple[float, float]:
