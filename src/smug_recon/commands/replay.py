@@ -6,7 +6,9 @@ import typer
 
 
 def command(
-    raw: str = typer.Argument(..., help="ISMRMRD HDF5 or stream, fastMRI HDF5, Siemens .dat, MRD 2 stream; - is standard input."),
+    raw: str = typer.Argument(
+        ..., help="ISMRMRD HDF5 or stream, fastMRI HDF5, Siemens .dat, MRD 2 stream; - is standard input."
+    ),
     out: Path = typer.Option(
         ..., "-o", "--output", "--out", help="Folder for images.h5, dicom/, preview/, timing.json, node.log."
     ),
@@ -26,6 +28,14 @@ def command(
     ),
     dicom: bool = typer.Option(True, "--dicom/--no-dicom", help="Write a DICOM series."),
     preview: bool = typer.Option(True, "--preview/--no-preview", help="Write PNG previews."),
+    enhanced: bool = typer.Option(False, "--enhanced", help="DICOM as Enhanced MR: a file a volume."),
+    anonymise: bool = typer.Option(
+        False, "--anonymise", help="DICOM without patient, dates, site and free text."
+    ),
+    patient_id: str = typer.Option(
+        None, "--patient-id", help="PatientID of the DICOM files; with --anonymise a pseudonym."
+    ),
+    nifti: bool = typer.Option(False, "--nifti", help="Write NIfTI files to OUT/nifti (needs nibabel)."),
     patience: float = typer.Option(900.0, min=1.0, help="Longest silence of the node, in seconds."),
 ) -> None:
     """Reconstruct a raw scan offline through the Gadgetron node; exit code 3 if a fallback image was sent."""
@@ -35,6 +45,8 @@ def command(
         raise typer.BadParameter(f"no file {raw}", param_hint="RAW")
     if out.exists() and not out.is_dir():
         raise typer.BadParameter(f"{out} is not a folder", param_hint="--out")
+    if patient_id is not None and (not 0 < len(patient_id.strip()) <= 64 or "\\" in patient_id):
+        raise typer.BadParameter("1 to 64 characters, no backslash", param_hint="--patient-id")
 
     import logging
     import signal
@@ -57,12 +69,18 @@ def command(
             noise=noise,
             dicom=dicom,
             preview=preview,
+            nifti=nifti,
+            dicom_options={"multiframe": enhanced, "anonymise": anonymise, "patient_id": patient_id},
             patience_s=patience,
             progress=bars.show,
         )
     typer.echo(timing_table(result.timing))
     typer.echo(f"images   {result.images}  " + ", ".join(f"{name}: {n}" for name, n in result.series.items()))
-    for name, files in (("preview", result.previews), ("dicom", result.dicom)):
+    for name, files in (
+        ("preview", result.previews),
+        ("dicom", result.dicom),
+        ("nifti", result.nifti),
+    ):
         if files:
             typer.echo(f"{name:<8} {files[0].parent}  {len(files)} files")
     if result.fallbacks:
