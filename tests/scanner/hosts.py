@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import struct
@@ -127,10 +128,8 @@ class HostEnd:
         """Send everything from a second thread while reading; half close at the end, as a dying host does not."""
 
         def run() -> None:
-            try:
+            with contextlib.suppress(OSError):
                 self.send(*parts)
-            except OSError:
-                pass
 
         sender = threading.Thread(target=run, daemon=True)
         sender.start()
