@@ -16,8 +16,12 @@ SHORTEST_MS, LONGEST_MS, USUAL_MS = 20, 500, 80
 """Time a picture is shown: what was acquired, within what a viewer can show; for a walk through slices the usual."""
 
 
-def write_animations(images: Iterable[ismrmrd.Image], folder: Path, stem: str) -> list[Path]:
-    """Write ``STEM_slice_S.gif`` for every slice with several moments, else ``STEM_stack.gif`` through the slices.
+def write_animations(
+    images: Iterable[ismrmrd.Image], folder: Path, stem: str, stack: bool = True
+) -> list[Path]:
+    """Write ``STEM_slice_001.gif`` for every slice with several moments, else ``STEM_stack.gif`` through the slices.
+
+    ``stack`` false leaves out the latter.
 
     One window for all pictures of a film. Contrasts are films of their own (``_e2``). Nothing is written for a single
     image. A file has its name only when it is complete.
@@ -26,6 +30,8 @@ def write_animations(images: Iterable[ismrmrd.Image], folder: Path, stem: str) -
     for image in images:
         found.setdefault((int(image.contrast), int(image.slice)), []).append(image)
     moving = any(len({moment(image) for image in group}) > 1 for group in found.values())
+    if not moving and not stack:
+        return []
     films: dict[str, list[ismrmrd.Image]] = {}
     for (contrast, number), group in sorted(found.items()):
         echo = f"_e{contrast + 1}" if contrast else ""

@@ -16,8 +16,9 @@ import ismrmrd
 import numpy as np
 
 from smug_recon.configuration import MODULE, pipeline_of
-from smug_recon.dicom import write_dicom
+from smug_recon.dicom import write_dicom, write_nifti
 from smug_recon.errors import DataError
+from smug_recon.replay.animation import write_animations
 from smug_recon.replay.client import PATIENCE_S, Item, play
 from smug_recon.replay.configuration import configuration_element
 from smug_recon.replay.header import parse_header
@@ -47,6 +48,7 @@ class ReplayResult:
     passed_on: int = 0
     previews: list[Path] = field(default_factory=list)
     dicom: list[Path] = field(default_factory=list)
+    nifti: list[Path] = field(default_factory=list)
 
 
 def replay(
@@ -59,11 +61,15 @@ def replay(
     noise: Path | str | None = None,
     dicom: bool = True,
     preview: bool = True,
+    nifti: bool = False,
+    dicom_options: Mapping[str, Any] | None = None,
     patience_s: float = PATIENCE_S,
     progress: Progress = lambda acquisitions, total, images: None,
     target: tuple[str, str] = (MODULE, "reconstruct"),
 ) -> ReplayResult:
     """Reconstruct a raw scan; write ``images.h5``, ``dicom/``, ``preview/``, ``timing.json``, ``node.log``.
+
+    ``nifti`` writes ``nifti/`` as well; ``dicom_options`` are those of ``smug_recon.dicom.write_dicom``.
 
     ``noise`` is a raw file with the noise scan; it replaces one in the scan itself. Without it, and without noise
     readouts in the scan, the noise scan is sought in the other groups of the same HDF5 file.
@@ -118,7 +124,8 @@ def replay(
             timing = read_timing(node_timing)
     returned = time.perf_counter()
     previews = write_all_previews(file, out / "preview") if preview else []
-    files = write_all_dicom(file, header, out / "dicom") if dicom else []
+    files = write_all_dicom(file, header, out / "dicom", **(dicom_options or {})) if dicom else []
+    volumes = write_all_nifti(file, header, out / "nifti") if nifti else []
     ended = time.perf_counter()
     timing["replay"] = {
         "check": round(checked - started, 6),
@@ -127,7 +134,8 @@ def replay(
     }
     write_timing(out / "timing.json", timing)
     fallbacks = max(fallbacks, int(timing.get("fallbacks", 0)))
-    return ReplayResult(file.path, dict(file.counts), sent, fallbacks, timing, passed_on, previews, files)
+    counts = dict(file.counts)
+    return ReplayResult(file.path, counts, sent, fallbacks, timing, passed_on, previews, files, volumes)
 
 
 def check(
@@ -155,11 +163,14 @@ def is_fallback(image: ismrmrd.Image) -> bool:
 
 
 def write_all_previews(file: ImageFile, folder: Path) -> list[Path]:
-    """Previews of every series, those of an earlier run removed."""
+    """Previews of every series, and films of what moves, those of an earlier run removed."""
     clear(folder, "*.png")
-    return [
-        path for group in file.counts for path in write_previews(read_images(file.path, group), folder, group)
-    ]
+    clear(folder, "*.gif")
+    written: list[Path] = []
+    for group in file.counts:
+        written += write_previews(read_images(file.path, group), folder, group)
+        written += write_animations(read_images(file.path, group), folder, group, stack=False)
+    return written
 
 
 def write_all_dicom(
@@ -169,6 +180,15 @@ def write_all_dicom(
     clear(folder, "*.dcm")
     images = itertools.chain.from_iterable(read_images(file.path, group) for group in file.counts)
     return write_dicom(images, header, folder, **options)
+
+
+def write_all_nifti(file: ImageFile, header: ismrmrd.xsd.ismrmrdHeader, folder: Path) -> list[Path]:
+    """NIfTI files of every series, those of an earlier run removed."""
+    clear(folder, "*.nii.gz")
+    clear(folder, "*.json")
+    return write_nifti(
+        itertools.chain.from_iterable(read_images(file.path, group) for group in file.counts), header, folder
+    )
 
 
 @contextlib.contextmanager
