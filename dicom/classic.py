@@ -106,8 +106,8 @@ def classic(context: Context, frame: Frame, number: int) -> Dataset:
 
 def place(ds: Dataset, where: Plane, spacing_mm: float | None) -> None:
     """Set the Image Plane module (PS3.3 C.7.6.2)."""
-    ds.PixelSpacing = [decimal(where.row_mm), decimal(where.column_mm)]
-    ds.SliceThickness = decimal(where.thickness_mm)
+    ds.PixelSpacing = [decimal(round(where.row_mm, 6)), decimal(round(where.column_mm, 6))]
+    ds.SliceThickness = decimal(round(where.thickness_mm, 6))
     if spacing_mm is not None:
         ds.SpacingBetweenSlices = decimal(round(spacing_mm, 6))
     ds.ImagePositionPatient = position(where)

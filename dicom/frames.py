@@ -42,8 +42,8 @@ def shared(context: Context, frame: Frame, told: Dataset) -> Dataset:
     series = context.series
     groups = Dataset()
     measures = _item(groups, "PixelMeasuresSequence")
-    measures.PixelSpacing = [decimal(frame.where.row_mm), decimal(frame.where.column_mm)]
-    measures.SliceThickness = decimal(frame.where.thickness_mm)
+    measures.PixelSpacing = [decimal(round(frame.where.row_mm, 6)), decimal(round(frame.where.column_mm, 6))]
+    measures.SliceThickness = decimal(round(frame.where.thickness_mm, 6))
     if series.spacing_mm is not None:
         measures.SpacingBetweenSlices = decimal(round(series.spacing_mm, 6))
     anatomy = _item(groups, "FrameAnatomySequence")
@@ -103,16 +103,15 @@ def per_frame(context: Context, frame: Frame, times: list[int]) -> Dataset:
 def _values(groups: Dataset, context: Context) -> None:
     code = context.code
     transformation = _item(groups, "PixelValueTransformationSequence")
-    transformation.RescaleSlope, transformation.RescaleIntercept = (
-        decimal(code.slope),
-        decimal(code.intercept),
-    )
+    slope, intercept = code.shown
+    transformation.RescaleSlope, transformation.RescaleIntercept = decimal(slope), decimal(intercept)
     transformation.RescaleType = "US"
-    if code.factor == 1 and code.offset == 0:
+    slope, intercept = code.unit
+    if (slope, intercept) == (1.0, 0.0):
         return
     world = _item(groups, "RealWorldValueMappingSequence")
     world.RealWorldValueFirstValueMapped, world.RealWorldValueLastValueMapped = 0, 2**code.bits - 1
-    world.RealWorldValueSlope, world.RealWorldValueIntercept = code.slope, code.intercept
+    world.RealWorldValueSlope, world.RealWorldValueIntercept = slope, intercept
     world.LUTLabel = context.series.kind.component.upper()
     world.LUTExplanation = f"{context.series.kind.component} in units of the image"
     unit, meaning = UNITS[context.series.kind.component]

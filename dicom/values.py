@@ -3,10 +3,11 @@
 | component | classic | Enhanced |
 |---|---|---|
 | magnitude | unsigned 16 bits; integers as they are, others times one factor | the same |
-| phase | unsigned 12 bits, ``2048 + 2048 phi / pi`` as Siemens writes it | the same, with slope and intercept in radian |
+| phase | unsigned 12 bits, ``2048 + 2048 phi / pi`` as Siemens writes it | the same |
 | real, imaginary | signed 16 bits, one factor for both | unsigned 16 bits, 32768 is 0 |
 
-The classic MR object has no rescale slope (PS3.3 table A.4-1); Enhanced MR has one and allows unsigned pixels only.
+The classic MR object has no rescale slope (PS3.3 table A.4-1). Enhanced MR allows unsigned pixels only, and says in its
+real world value mapping how to come back to the values of the image.
 """
 
 from __future__ import annotations
@@ -36,14 +37,19 @@ class Coding:
     signed: bool
 
     @property
-    def slope(self) -> float:
-        """Units of the image for one step of the stored number."""
-        return 1.0 / self.factor
+    def unit(self) -> tuple[float, float]:
+        """Slope and intercept from stored numbers to the values of the image: radian for phase."""
+        if self.component == PHASE:
+            return math.pi / HALF_TURN, -math.pi
+        return 1.0 / self.factor, -self.offset / self.factor
 
     @property
-    def intercept(self) -> float:
-        """Value of a stored 0."""
-        return -self.offset / self.factor
+    def shown(self) -> tuple[float, float]:
+        """Slope and intercept of Enhanced MR, whole numbers: viewers that count in integers (DCMTK) apply them.
+
+        Phase becomes -4096 .. 4094 as on Siemens scanners; real and imaginary parts are centred on 0.
+        """
+        return (2.0, -2.0 * HALF_TURN) if self.component == PHASE else (1.0, float(-self.offset))
 
     def stored(self, values_yx: np.ndarray) -> np.ndarray:
         """Return the pixels, uint16 or int16; phase wraps round, all else is within range by its factor."""
@@ -95,6 +101,7 @@ def window(found: tuple[float, float] | None, code: Coding, pixels: np.ndarray) 
     return high / 2, high
 
 
-def rescaled(shown: tuple[float, float], code: Coding) -> tuple[float, float]:
-    """Return a window in the units after slope and intercept, as a viewer applies it to Enhanced MR."""
-    return (shown[0] - code.offset) / code.factor, shown[1] / code.factor
+def rescaled(found: tuple[float, float], code: Coding) -> tuple[float, float]:
+    """Return a window after slope and intercept, as a viewer applies it to Enhanced MR."""
+    slope, intercept = code.shown
+    return found[0] * slope + intercept, found[1] * slope
