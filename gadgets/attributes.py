@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import ismrmrd
 import numpy as np
+import torch
 
+from smug_recon.gadgets.fallback import CG_SENSE
 from smug_recon.gadgets.items import Reconstruction
 from smug_recon.gadgets.model import Model
 from smug_recon.gadgets.plan import Plan
-from smug_recon.gadgets.unroll import SMUG
+from smug_recon.gadgets.unroll import SMUG, UNCERTAINTY
+
+TIMING = "SmugSeconds"
+"""The one entry that differs from run to run."""
 
 
 def attributes(item: Reconstruction, plan: Plan, model: Model, title: str = "") -> ismrmrd.Meta:
     """Return what a host shows, and what a reader needs to tell how the image came about."""
     series = description(item, plan, title)
     comments = "; ".join([_summary(item, plan), *item.notes])
-    history = ["SMUG-RECON", item.role] + (["PREWHITENED"] if item.whitened else [])
+    made_by = item.method or CG_SENSE if item.fallback else item.role
+    history = ["SMUG-RECON", made_by] + (["PREWHITENED"] if item.whitened else [])
     if item.fallback:
         history.append("FALLBACK")
     centre, width = window(item)
-    roles = ["Image", "FALLBACK"] if item.fallback else ["Image"]
+    roles = ["Image"] + (["Uncertainty"] if item.role == UNCERTAINTY else [])
+    roles += ["FALLBACK"] if item.fallback else []
     meta = ismrmrd.Meta()
     for prefix in ("", "GADGETRON_"):
         meta[f"{prefix}DataRole"] = roles
@@ -33,8 +40,9 @@ def attributes(item: Reconstruction, plan: Plan, model: Model, title: str = "") 
         meta[f"{prefix}WindowCenter"] = centre
         meta[f"{prefix}WindowWidth"] = width
     meta["ImageComments"] = comments
-    meta["SequenceDescriptionAdditional"] = item.role
-    meta["GADGETRON_SeqDescription"] = item.role
+    shown = SMUG if item.role == UNCERTAINTY else made_by
+    meta["SequenceDescriptionAdditional"] = shown
+    meta["GADGETRON_SeqDescription"] = shown
     meta["Keep_image_geometry"] = "1"
     meta["ImageRowDir"] = _direction(item.head.read_dir)
     meta["ImageColumnDir"] = _direction(item.head.phase_dir)
@@ -48,23 +56,48 @@ def attributes(item: Reconstruction, plan: Plan, model: Model, title: str = "") 
     if item.partitions > 1:
         meta["SmugPartition"] = f"{item.partition + 1} of {item.partitions}"
     meta["SmugCoils"] = str(item.coils)
-    if item.role == SMUG:
+    if item.fallback:
+        meta["SmugFallback"] = made_by
+        meta["SmugFallbackReason"] = item.reason or "not told"
+    if item.role in (SMUG, UNCERTAINTY):
         meta["SmugSeed"] = str(plan.pipeline.seed)
         meta["SmugSamples"] = str(plan.pipeline.samples)
         meta["SmugModel"] = model.card.name
         meta["SmugModelVersion"] = str(model.card.version)
         meta["SmugModelSha256"] = model.sha256
-        meta["SmugDevice"] = str(model.device)
+    device = item.device or str(model.device)
+    meta["SmugDevice"] = device + gpu_name(device)
+    meta["SmugPipeline"] = plan.pipeline.name
+    meta["SmugPipelineSha256"] = plan.pipeline.sha256
+    meta["SmugTorchVersion"] = str(torch.__version__)
     meta["SmugReconVersion"] = _version()
     return meta
 
 
 def description(item: Reconstruction, plan: Plan, title: str) -> str:
     """Return the series description: that of the scan with the pipeline's appended."""
-    suffix = plan.pipeline.images.series_description if item.role == SMUG else item.role
+    ours = plan.pipeline.images.series_description
+    suffix = {SMUG: ours, UNCERTAINTY: f"{ours} uncertainty"}.get(item.role, item.role)
     if item.fallback:
-        suffix += " FALLBACK CG-SENSE"
+        suffix += f" FALLBACK {item.method or CG_SENSE}"
     return f"{title} {suffix}".strip()
+
+
+def seconds_text(seconds: Mapping[str, float]) -> str:
+    """Seconds per stage as ``network 0.812, coil maps 0.120``, the longest first, those below a millisecond left out."""
+    longest = sorted(seconds.items(), key=lambda entry: -entry[1])
+    return ", ".join(f"{name} {spent:.3f}" for name, spent in longest if spent >= 1e-3) or "below 0.001"
+
+
+@cache
+def gpu_name(device: str) -> str:
+    """The name of a GPU in brackets, as far as it can be told; nothing for a CPU."""
+    if not device.startswith("cuda"):
+        return ""
+    try:
+        return f" ({torch.cuda.get_device_name(device)})"
+    except Exception:  # a GPU that is lost does not tell its name
+        return ""
 
 
 def window(item: Reconstruction) -> tuple[str, str]:
@@ -78,9 +111,9 @@ def window(item: Reconstruction) -> tuple[str, str]:
 
 
 def _summary(item: Reconstruction, plan: Plan) -> str:
-    return (
-        f"{item.role}, {item.sampled_lines} of {item.of_lines or plan.lines_y} lines, {item.coils} coils"
-        + ("" if item.whitened else ", not prewhitened")
+    made_by = f"{item.method or CG_SENSE} in place of {item.role}" if item.fallback else item.role
+    return f"{made_by}, {item.sampled_lines} of {item.of_lines or plan.lines_y} lines, {item.coils} coils" + (
+        "" if item.whitened else ", not prewhitened"
     )
 
 

@@ -18,26 +18,33 @@ from typing import Any
 import ismrmrd
 import numpy as np
 
-from smug_recon.gadgets.attributes import attributes
+from smug_recon.gadgets.attributes import TIMING, attributes, seconds_text
 from smug_recon.gadgets.items import Reconstruction, SliceKey
 from smug_recon.gadgets.model import Model
 from smug_recon.gadgets.plan import Plan
-from smug_recon.gadgets.unroll import CG_SENSE, SMUG
+from smug_recon.gadgets.timing import Report
+from smug_recon.gadgets.unroll import CG_SENSE, SMUG, UNCERTAINTY
 
 #: image_series_index of each role; DICOM series and ISMRMRD image groups are told apart by it
-SERIES_INDEX = {SMUG: 1, CG_SENSE: 2}
+SERIES_INDEX = {SMUG: 1, CG_SENSE: 2, UNCERTAINTY: 3}
 
 
-def dress(items: Iterable[Any], plan: Plan, model: Model, title: str = "") -> Iterator[Any]:
+def dress(
+    items: Iterable[Any], plan: Plan, model: Model, title: str = "", report: Report | None = None
+) -> Iterator[Any]:
     """Turn every scaled reconstruction into an ``ismrmrd.Image`` with header and Meta; foreign items pass.
 
-    ``title`` is the series description of the scan.
+    ``title`` is the series description of the scan; with a report every image tells the seconds that the stages have
+    taken since the image before it.
     """
     used: dict[str, set[int]] = {}
     for item in items:
         if isinstance(item, Reconstruction):
             index = image_index(item.key, plan, used.setdefault(item.role, set()), item.partition)
-            yield dressed(item, index, plan, model, title)
+            image = dressed(item, index, plan, model, title)
+            if report is not None:
+                image.meta[TIMING] = seconds_text(report.lap())
+            yield image
         else:
             yield item
 

@@ -35,7 +35,7 @@ KNOWN = 1 / 16
 def complete_echoes(items: Iterable[Any], plan: Plan) -> Iterator[Any]:
     """Fill the missing side of the readout of every reconstruction that has one, and say it on the image."""
     for item in items:
-        if isinstance(item, Reconstruction):
+        if isinstance(item, Reconstruction) and item.has_phase:
             before, after = missing_samples(item.head, plan)
             if abs(before - after) >= max(2, NOTICED * item.image_yx.shape[-1]):
                 share = (

@@ -10,11 +10,13 @@ space).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import ismrmrd
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:  # the header is checked before torch is imported
+    from torch import Tensor
 
 
 def flag_bit(number: int) -> int:
@@ -122,6 +124,7 @@ class Slice:
     partial_y: tuple[int, int] | None = None  # first and last row of a partial Fourier acquisition
     partition: int = 0  # of ``partitions`` along the slab of a 3-D scan
     partitions: int = 1
+    barred: str = ""  # why the network is not to see this slice (``strict``)
 
 
 @dataclass
@@ -140,13 +143,17 @@ class Reconstruction:
 
     key: SliceKey
     head: ismrmrd.AcquisitionHeader
-    role: str  # "SMUG" or "CG-SENSE"
+    role: str  # "SMUG", "CG-SENSE" or "SMUG uncertainty": the series
     image_yx: Tensor
     coils: int
     lines: int
     sampled_lines: int
     whitened: bool
     fallback: bool = False
+    method: str = ""  # what made the pixels of a fallback: "CG-SENSE" or "RSS"
+    reason: str = ""  # why there is a fallback
+    has_phase: bool = True  # False: a magnitude, which phase constraints (POCS) would spoil
+    device: str = ""  # that the pixels were computed on
     notes: list[str] = field(default_factory=list)
     pixels_yx: np.ndarray | None = None
     scale: float | None = None

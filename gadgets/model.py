@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import threading
 import time
 import warnings
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,26 @@ LARGEST_FILE = 2**31
 LARGEST_CARD = 2**20
 """Larger files and cards are refused, in bytes."""
 
+_MOVING = threading.Lock()
+
 ARGUMENTS = ("kspace_bcyx", "maps_bcyx", "mask", "seed", "samples")
 
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model: call ``forward``; ``card`` and ``sha256`` say which one it is."""
+    """A loaded model: call ``forward``; ``card`` and ``sha256`` say which one it is.
+
+    ``content`` are the bytes that were hashed, kept where the device is a GPU that may be lost; ``moved`` says why a
+    model is on the CPU that was loaded elsewhere.
+    """
 
     module: Any
     card: Card
     sha256: str
     device: torch.device
+    content: bytes = field(default=b"", repr=False, compare=False)
+    moved: str = ""
+    _twins: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @torch.inference_mode()
     def forward(
@@ -47,6 +57,20 @@ class Model:
         inputs = (kspace_bcyx.to(self.device), maps_bcyx.to(self.device), mask.to(self.device))
         image_byx, spread_byx = self.module(*inputs, int(seed), int(samples))
         return image_byx, spread_byx
+
+    def on_cpu(self, why: str) -> Model:
+        """The same model on the CPU, loaded from the bytes in memory and kept; ``moved`` is the first ``why``. ModelError."""
+        if self.device.type == "cpu":
+            return self
+        with _MOVING:
+            if "cpu" not in self._twins:
+                cpu = torch.device("cpu")
+                module = _module(self.content, cpu, f"the model {self.card.name}")
+                self._twins["cpu"] = replace(
+                    self, module=module, device=cpu, content=b"", moved=why, _twins={}
+                )
+            twin: Model = self._twins["cpu"]
+            return twin
 
     def warm_up(self, coils: int, lines_y: int, readout_x: int, samples: int) -> float:
         """Run once on zeros of the size to come, which the first slice would pay for; return the seconds."""
@@ -87,6 +111,13 @@ def load_model(path: Path, sha256: str, device: str | torch.device = "auto") -> 
             "(smug-recon model prints it)",
         )
     card = _card(content, path)
+    return Model(
+        _module(content, where, path.name), card, found, where, content if where.type != "cpu" else b""
+    )
+
+
+def _module(content: bytes, where: torch.device, name: str) -> Any:
+    """The TorchScript module of a model file in memory, frozen, on a device; ModelError."""
     try:
         with warnings.catch_warnings():  # TorchScript is deprecated in torch 2.13 and works
             warnings.filterwarnings("ignore", message=r".*torch\.jit", category=DeprecationWarning)
@@ -96,17 +127,17 @@ def load_model(path: Path, sha256: str, device: str | torch.device = "auto") -> 
     except (RuntimeError, AttributeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(
-            f"{path.name}, which torch {torch.__version__} cannot load ({reason})",
+            f"{name}, which torch {torch.__version__} cannot load ({reason})",
             "a TorchScript file written by smug-recon export",
             "export the model again, or update torch",
         ) from None
     if len(names) != len(ARGUMENTS):
         raise ModelError(
-            f"forward({', '.join(names)}) in {path.name}",
+            f"forward({', '.join(names)}) in {name}",
             f"forward({', '.join(ARGUMENTS)})",
             "export the model again with this version",
         )
-    return Model(module, card, found, where)
+    return module
 
 
 def _content(path: Path) -> bytes:

@@ -7,7 +7,8 @@ box of (kz, ky), one set for each x in a common phase. A few positions are worke
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ from smug_recon.gadgets.calibration_box import (
     one_phase,
     sides,
 )
+from smug_recon.gadgets.fallback import CG_SENSE, RSS, ZERO_FILLED, conventional, finite
+from smug_recon.gadgets.guard import Guarded
 from smug_recon.gadgets.items import Reconstruction, Volume
 from smug_recon.gadgets.matrix import crop_or_pad, interpolate
 from smug_recon.gadgets.model import Model
@@ -29,7 +32,7 @@ from smug_recon.gadgets.partial_fourier import completed
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.timing import Report
 from smug_recon.gadgets.trained_range import outside_slab
-from smug_recon.gadgets.unroll import CG_SENSE, SMUG, finite
+from smug_recon.gadgets.unroll import NOT_FINITE, SMUG, UNCERTAINTY, spread_of
 from smug_recon.physics import cg_sense
 
 AT_A_TIME = 8
@@ -37,72 +40,119 @@ AT_A_TIME = 8
 
 
 def reconstruct_positions(
-    volume: Volume, plan: Plan, model: Model, report: Report
+    volume: Volume, plan: Plan, model: Model | Guarded, report: Report
 ) -> Iterator[Reconstruction]:
-    """Yield one reconstruction for every partition of the recon matrix: all of SMUG, then all of CG-SENSE if wanted."""
+    """Yield one reconstruction for every partition of the recon matrix: all of SMUG, then those of the further series."""
+    network = Guarded.of(model, report)
     lines_z, lines_y = volume.lines_z, plan.lines_y
     notes = [*volume.notes, "two-dimensional sampling in (ky, kz): the model was trained on lines"]
     report.warn(notes[-1])
+    barred = f"strict: {notes[-1]}" if plan.pipeline.strict else ""
     slab_czyx = volume.kspace_cyx.reshape(volume.kspace_cyx.shape[0], lines_z, lines_y, -1)
     mask_yz = volume.mask_y.reshape(lines_z, lines_y).T
     sampled_yz = mask_yz if volume.weight_y is None else volume.weight_y.reshape(lines_z, lines_y).T
     maps = MapsOf(volume, slab_czyx, plan, report)
     notes += maps.notes
     box = (0, 0) if maps.box is None else sides(maps.box)
-    for text in outside_slab(volume, lines_y, min(box), model.card):
+    for text in outside_slab(volume, lines_y, min(box), network.card):
         notes.append(text)
         report.warn(text)
-    wanted = [SMUG, CG_SENSE] if plan.pipeline.images.conventional else [SMUG]
+    settings = plan.pipeline.images
+    wanted = [SMUG] + [CG_SENSE] * settings.conventional + [UNCERTAINTY] * settings.uncertainty
     images = {role: torch.zeros(slab_czyx.shape[1:], dtype=torch.complex64) for role in wanted}
-    failed = 0
+    failures = Failures()
     for start in range(0, slab_czyx.shape[3], AT_A_TIME):
         columns = slice(start, start + AT_A_TIME)
         kspace_xcyz = slab_czyx[..., columns].permute(3, 0, 2, 1).contiguous()
-        found, fell_back = at_positions(
-            kspace_xcyz, maps.at(columns, kspace_xcyz), sampled_yz, plan, model, wanted
+        found = at_positions(
+            kspace_xcyz, maps.at(columns, kspace_xcyz), sampled_yz, plan, network, wanted, failures, barred
         )
-        failed += fell_back
         for role, image_xyz in found.items():
             images[role][..., columns] = image_xyz.permute(2, 1, 0)
-    if failed:
-        notes.append(
-            f"FALLBACK to CG-SENSE at {failed} positions: the network gave values that are not finite"
-        )
-        report.fallbacks += 1
-        report.warn(
-            "the network gave values that are not finite: CG-SENSE in their place, marked on the images"
-        )
+    if network.note:
+        notes.append(network.note)
+    if failures.network:
+        report.fall_back(failures.method, failures.reason)
     for role in wanted:
-        yield from partition_images(
-            images.pop(role), role, volume, plan, notes, bool(failed) and role == SMUG
-        )
+        if role == UNCERTAINTY and failures.network:
+            report.warn("no uncertainty map of a slab with a fallback in it")
+            continue
+        for image in partition_images(images.pop(role), role, volume, plan, notes, failures):
+            image.device = str(network.device)
+            yield spread_of(image, plan) if role == UNCERTAINTY else image
+
+
+@dataclass
+class Failures:
+    """At how many positions the network and CG-SENSE failed, and why the first time."""
+
+    network: int = 0
+    cg_sense: int = 0
+    reason: str = ""
+
+    @property
+    def method(self) -> str:
+        """What stands in the place of the network, the worst of it."""
+        return RSS if self.cg_sense else CG_SENSE
+
+    def of(self, role: str) -> bool:
+        """Whether a series has stand-ins in it."""
+        return bool(self.network if role == SMUG else role == CG_SENSE and self.cg_sense)
 
 
 def at_positions(
-    kspace_xcyz: Tensor, maps_xcyz: Tensor, sampled_yz: Tensor, plan: Plan, model: Model, wanted: list[str]
-) -> tuple[dict[str, Tensor], int]:
-    """Return ``image_xyz`` of each role for some positions, and at how many the network failed."""
-    kspace, maps = kspace_xcyz.to(model.device), maps_xcyz.to(model.device)
-    mask = sampled_yz.to(model.device)[None].expand(len(kspace), -1, -1).contiguous()
-    found = {SMUG: torch.zeros((len(kspace), *sampled_yz.shape), dtype=torch.complex64)}
-    failed = 0
-    with torch.inference_mode():
-        conventional: Tensor | None = None
-        if CG_SENSE in wanted:
-            conventional = torch.nan_to_num(cg_sense(kspace, maps, mask), 0.0, 0.0, 0.0).cpu()
-            found[CG_SENSE] = conventional
-        seen = [x for x in range(len(kspace)) if bool(kspace[x].any()) and bool(maps[x].any())]
-        if seen:  # a network may see something in nothing
-            chosen = kspace[seen], maps[seen], mask[seen]
-            image_xyz, _ = model.forward(*chosen, plan.pipeline.seed, plan.pipeline.samples)
-            found[SMUG][seen] = image_xyz.to("cpu", torch.complex64)
-        bad = [x for x in range(len(kspace)) if not finite(found[SMUG][x])]
-        if bad:
-            failed = len(bad)
-            if conventional is None:
-                conventional = torch.nan_to_num(cg_sense(kspace, maps, mask), 0.0, 0.0, 0.0).cpu()
-            found[SMUG][bad] = conventional[bad]
-    return found, failed
+    kspace_xcyz: Tensor,
+    maps_xcyz: Tensor,
+    sampled_yz: Tensor,
+    plan: Plan,
+    network: Guarded,
+    wanted: list[str],
+    failures: Failures,
+    barred: str = "",
+) -> dict[str, Tensor]:
+    """Return ``image_xyz`` of each role for some positions; where the network fails, what stands in for it."""
+    mask_xyz = sampled_yz[None].expand(len(kspace_xcyz), -1, -1).contiguous()
+    found = {SMUG: torch.zeros((len(kspace_xcyz), *sampled_yz.shape), dtype=torch.complex64)}
+    spread_xyz = torch.zeros(found[SMUG].shape)
+
+    def solve(where: torch.device) -> Tensor:
+        return cg_sense(kspace_xcyz.to(where), maps_xcyz.to(where), mask_xyz.to(where))
+
+    conventional_xyz: Tensor | None = None
+    if CG_SENSE in wanted:
+        conventional_xyz = found[CG_SENSE] = _conventional(kspace_xcyz, solve, network, failures)
+    seen = [x for x in range(len(kspace_xcyz)) if bool(kspace_xcyz[x].any()) and bool(maps_xcyz[x].any())]
+    bad: list[int] = []
+    if seen:  # a network may see something in nothing
+
+        def work(model: Model) -> tuple[Tensor, Tensor]:
+            kspace, maps, mask = (part[seen] for part in (kspace_xcyz, maps_xcyz, mask_xyz))
+            image_xyz, spread = model.forward(kspace, maps, mask, plan.pipeline.seed, plan.pipeline.samples)
+            return image_xyz.to("cpu", torch.complex64), spread.to("cpu", torch.float32)
+
+        pair, reason = (None, barred) if barred else network.attempt(work)
+        if pair is None:
+            bad, reason = seen, barred or f"the network failed: {reason}"
+        else:
+            found[SMUG][seen], spread_xyz[seen] = pair
+            bad, reason = [x for x in seen if not finite(found[SMUG][x])], NOT_FINITE
+    if bad:
+        failures.network += len(bad)
+        failures.reason = failures.reason or reason
+        if conventional_xyz is None:
+            conventional_xyz = _conventional(kspace_xcyz, solve, network, failures)
+        found[SMUG][bad] = conventional_xyz[bad]
+    if UNCERTAINTY in wanted:
+        found[UNCERTAINTY] = torch.nan_to_num(spread_xyz).to(torch.complex64)
+    return found
+
+
+def _conventional(
+    kspace_xcyz: Tensor, solve: Callable[[torch.device], Tensor], network: Guarded, failures: Failures
+) -> Tensor:
+    image_xyz, method, _ = conventional(kspace_xcyz, [2, 3], solve, network.device)
+    failures.cg_sense += len(image_xyz) * (method == RSS)
+    return image_xyz
 
 
 class MapsOf:
@@ -150,14 +200,21 @@ class MapsOf:
 
 
 def partition_images(
-    image_zyx: Tensor, role: str, volume: Volume, plan: Plan, notes: list[str], fallback: bool
+    image_zyx: Tensor, role: str, volume: Volume, plan: Plan, notes: list[str], failures: Failures
 ) -> Iterator[Reconstruction]:
     """Complete partial Fourier, crop and interpolate along the slab, and yield its partitions in order."""
     notes = list(notes)
+    fallback = failures.of(role)
+    has_phase = role != UNCERTAINTY and not (fallback and failures.cg_sense)
+    if fallback:
+        number = failures.network if role == SMUG else failures.cg_sense
+        reason = failures.reason if role == SMUG else "CG-SENSE failed"
+        notes.append(f"FALLBACK to {failures.method} at {number} positions: {reason}")
+        notes += [ZERO_FILLED] * bool(failures.cg_sense)
     mask_zy = volume.mask_y.reshape(volume.lines_z, plan.lines_y)
     for dim, name in ((1, "phase"), (0, "the partitions")):
         acquired = one_sided(mask_zy.any(1 - dim))
-        if acquired is not None:
+        if acquired is not None and has_phase:
             image_zyx, text = completed(image_zyx, acquired, dim, plan.pipeline.partial_fourier)
             notes.append(f"partial Fourier in {name}: {text}")
     image_zyx = interpolate(crop_or_pad(image_zyx, plan.slab.kept, 0), plan.slab.images, 0)
@@ -172,6 +229,9 @@ def partition_images(
             sampled_lines=int(volume.mask_y.sum()),
             whitened=volume.whitened,
             fallback=fallback,
+            method=failures.method if fallback else "",
+            reason=reason if fallback else "",
+            has_phase=has_phase,
             notes=list(notes),
             partition=z,
             partitions=plan.slab.images,

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from smug_recon.gadgets.assemble import one_sided
+from smug_recon.gadgets.guard import Guarded
 from smug_recon.gadgets.items import Slice, Volume
 from smug_recon.gadgets.matrix import crop_or_pad, interpolate
 from smug_recon.gadgets.model import Model
@@ -26,7 +27,7 @@ from smug_recon.gadgets.timing import Report
 from smug_recon.physics import ifft_centred
 
 
-def split(items: Iterable[Any], plan: Plan, model: Model, report: Report) -> Iterator[Any]:
+def split(items: Iterable[Any], plan: Plan, model: Model | Guarded, report: Report) -> Iterator[Any]:
     """Turn every :class:`Volume` into slices without coil maps, or into reconstructions; everything else passes."""
     for item in items:
         if not isinstance(item, Volume):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from smug_recon.gadgets.timing import Report
@@ -67,6 +68,7 @@ def run(
         ConfigurationError, ModelError, HeaderError: before the first item is read.
         StreamError, DataError: while reading.
     """
+    from smug_recon.gadgets.slice_partitions import put_right
     from smug_recon.gadgets.units import correct_units
 
     report = report or Report()
@@ -77,6 +79,7 @@ def run(
         plan, model = report.call("prepare", prepare, header, pipeline, model)
         for text in plan.warnings:
             report.warn(text)
+        items, plan, header = put_right(items, plan, header, report, arrival)
         for item in chain(items, plan, model, header, report, arrival):
             if goes_back(item, pipeline):
                 report.call("send", send, item)
@@ -96,15 +99,17 @@ def goes_back(item: Any, pipeline: Pipeline) -> bool:
 
 def prepare(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline, model: Model | None) -> tuple[Plan, Model]:
     """Check header and model against each other and warm the model up, before any data flow."""
-    from smug_recon.gadgets.model import load_model
+    from smug_recon.gadgets.absent import model_of
+    from smug_recon.gadgets.guard import warmed_up
     from smug_recon.gadgets.plan import build_plan
 
     build_plan(header, pipeline)  # the header first: it costs nothing
-    model = model or load_model(pipeline.model_path, pipeline.model.sha256, pipeline.device)
+    model = model or model_of(pipeline)
     plan = build_plan(header, pipeline, model.card)
     if model.device.type == "cuda":  # twice: TorchScript compiles at the second run; on a CPU it does not pay
-        for _ in range(2):
-            model.warm_up(plan.coils or 8, *plan.image_yx, pipeline.samples)
+        model = warmed_up(model, (plan.coils or 8, *plan.image_yx, pipeline.samples))
+    if moved := getattr(model, "moved", ""):
+        plan = replace(plan, warnings=(*plan.warnings, moved))
     return plan, model
 
 
@@ -120,6 +125,7 @@ def chain(
     from smug_recon.gadgets.coils import coil_maps
     from smug_recon.gadgets.dress import dress
     from smug_recon.gadgets.echo import complete_echoes
+    from smug_recon.gadgets.guard import Guarded
     from smug_recon.gadgets.matrix import to_recon_matrix
     from smug_recon.gadgets.partial_fourier import complete
     from smug_recon.gadgets.scale import scale
@@ -128,18 +134,18 @@ def chain(
     from smug_recon.gadgets.unroll import unroll
     from smug_recon.gadgets.virtual_coils import compress_coils
 
-    timed = report.timed
+    timed, network = report.timed, Guarded.of(model, report)
     stream = gathered(items, plan, header, report, arrival)
     stream = timed("coil compression", compress_coils(stream, plan, report))
-    stream = timed("slab", split(stream, plan, model, report))
-    stream = timed("trained range", compare_with_training(stream, plan, model.card, report))
+    stream = timed("slab", split(stream, plan, network, report))
+    stream = timed("trained range", compare_with_training(stream, plan, network.card, report))
     stream = timed("coil maps", coil_maps(stream, plan, report))
-    stream = timed("network", unroll(stream, plan, model, report))
+    stream = timed("network", unroll(stream, plan, network, report))
     stream = timed("partial Fourier", complete(stream, plan))
     stream = timed("echo", complete_echoes(stream, plan))
     stream = timed("matrix", to_recon_matrix(stream, plan))
     stream = timed("scale", scale(stream, plan, report))
-    yield from timed("dress", dress(stream, plan, model, title(header)))
+    yield from timed("dress", dress(stream, plan, model, title(header), report))
 
 
 def gathered(

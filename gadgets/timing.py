@@ -28,10 +28,12 @@ class Report:
         self.lines = 0
         self.slices = 0
         self.fallbacks = 0
+        self.fallback_reasons: dict[str, int] = {}
         self.saturated = 0
         self.passed: dict[str, int] = {}
         self.left_out: dict[str, int] = {}
         self.warnings: list[str] = []
+        self._lap: dict[str, float] = {}
         self._running = "other"
         self._began = self._mark = time.perf_counter()
 
@@ -76,6 +78,19 @@ class Report:
             self.warnings.append(text)
             log.warning("%s", text)
 
+    def fall_back(self, method: str, reason: str) -> None:
+        """Count a slice for which ``method`` stood in, by its reason; the log hears of every reason once."""
+        self.fallbacks += 1
+        self.fallback_reasons[reason] = self.fallback_reasons.get(reason, 0) + 1
+        self.warn(f"{reason}: {method} in its place, marked on the image")
+
+    def lap(self) -> dict[str, float]:
+        """Return the seconds of each stage since the last call."""
+        self.switch(self._running)
+        found = {name: spent - self._lap.get(name, 0.0) for name, spent in self.seconds.items()}
+        self._lap = dict(self.seconds)
+        return found
+
     def passed_on(self, kind: str) -> None:
         """Count a readout that is passed on without being reconstructed."""
         self.passed[kind] = self.passed.get(kind, 0) + 1
@@ -96,6 +111,7 @@ class Report:
             "lines": self.lines,
             "slices": self.slices,
             "fallbacks": self.fallbacks,
+            "fallback_reasons": dict(self.fallback_reasons),
             "saturated_voxels": self.saturated,
             "peak_rss_mb": peak_rss_mb(),
             "passed_on": dict(self.passed),

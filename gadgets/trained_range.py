@@ -18,13 +18,17 @@ from smug_recon.gadgets.timing import Report
 def compare_with_training(items: Iterable[Any], plan: Plan, card: Card, report: Report) -> Iterator[Any]:
     """Add a note to every slice that leaves the trained range in matrix, coils, acceleration or calibration lines.
 
-    What counts is what was acquired, not what the header announces.
+    What counts is what was acquired, not what the header announces. With ``strict`` such a slice is barred from the
+    network and reconstructed conventionally.
     """
     for item in items:
         if isinstance(item, Slice) and not isinstance(item, Volume):
-            for text in outside(item, card):
+            found = outside(item, card)
+            for text in found:
                 item.notes.append(text)
                 report.warn(text)
+            if found and plan.pipeline.strict:
+                item.barred = f"strict: {found[0]}"
         yield item
 
 

@@ -1,96 +1,153 @@
-"""The network: one slice in hybrid space in, one SMUG image out; CG-SENSE beside it on request, or in its
-place on failure."""
+"""The network: one slice in hybrid space in, one SMUG image out; beside it on request CG-SENSE and the uncertainty.
+
+Where the network fails, the conventional reconstruction stands in its place (``guard.py``, ``fallback.py``): the image
+says so, the scan goes on.
+"""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from smug_recon.gadgets.fallback import CG_SENSE, RSS, ZERO_FILLED, conventional, finite
 from smug_recon.gadgets.folding import folded_conventional, folded_network
+from smug_recon.gadgets.guard import Guarded
 from smug_recon.gadgets.items import Reconstruction, Slice
 from smug_recon.gadgets.model import Model
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.timing import Report
 from smug_recon.physics import cg_sense
 
-log = logging.getLogger(__name__)
-
 SMUG = "SMUG"
-CG_SENSE = "CG-SENSE"
+UNCERTAINTY = "SMUG uncertainty"
+NOT_FINITE = "the network gave values that are not finite"
+
+Pair = tuple[Tensor, Tensor]
+"""Image (complex64) and spread (float32), y x, on the CPU."""
 
 
-def unroll(items: Iterable[Any], plan: Plan, model: Model, report: Report) -> Iterator[Any]:
+def unroll(items: Iterable[Any], plan: Plan, model: Model | Guarded, report: Report) -> Iterator[Any]:
     """Reconstruct every slice with coil maps; the same seed for each, so that the pixels depend on the slice
     alone.
 
-    An image with samples that are not finite is replaced by CG-SENSE, marked on the image and counted as a
-    fallback.
+    An image that the network cannot give is replaced by CG-SENSE, or by the root-sum-of-squares, marked on the image
+    and counted as a fallback.
     """
+    network = Guarded.of(model, report)
     for item in items:
         if not isinstance(item, Slice):
             yield item
             continue
-        yield from reconstructions(item, plan, model, report)
+        yield from reconstructions(item, plan, network, report)
 
 
-def reconstructions(item: Slice, plan: Plan, model: Model, report: Report) -> Iterator[Reconstruction]:
-    """Yield the SMUG image of a slice, then the conventional one if the pipeline asks for it."""
+def reconstructions(item: Slice, plan: Plan, network: Guarded, report: Report) -> Iterator[Reconstruction]:
+    """Yield the SMUG image of a slice, then the conventional one and the uncertainty if the pipeline asks for them."""
     assert item.maps_cyx is not None
-    kspace_bcyx = item.kspace_cyx[None].to(model.device)
-    maps_bcyx = item.maps_cyx[None].to(model.device)
-    mask_by = (item.mask_y if item.weight_y is None else item.weight_y)[None].to(model.device)
-    conventional: Tensor | None = None
-    sets_bscyx: Tensor | None = None
-    if item.second_maps_cyx is not None:
-        sets_bscyx = torch.stack([item.maps_cyx, item.second_maps_cyx])[None].to(model.device)
-
-    def cg() -> Tensor:
-        if sets_bscyx is not None:
-            return folded_conventional(kspace_bcyx, sets_bscyx, mask_by)
-        return cg_sense(kspace_bcyx, maps_bcyx, mask_by)
-
-    with torch.inference_mode():
-        if bool(kspace_bcyx.any()) and bool(maps_bcyx.any()):
-            seed, samples = plan.pipeline.seed, plan.pipeline.samples
-            if sets_bscyx is not None:
-                image_byx = folded_network(kspace_bcyx, sets_bscyx, mask_by, model, seed, samples)
-            else:
-                image_byx, _ = model.forward(kspace_bcyx, maps_bcyx, mask_by, seed, samples)
-        else:  # a network may see something in nothing
-            image_byx = torch.zeros_like(kspace_bcyx[:, 0])
-            item.notes.append("no signal")
-        smug = _of(item, SMUG, image_byx)
-        if not finite(smug.image_yx):
-            conventional = cg()
-            smug = _of(item, SMUG, torch.nan_to_num(conventional, 0.0, 0.0, 0.0))
-            smug.fallback = True
-            smug.notes.append("FALLBACK to CG-SENSE: the network gave values that are not finite")
-            report.fallbacks += 1
-            report.warn(
-                "the network gave values that are not finite: CG-SENSE in its place, marked on the image"
-            )
-        yield smug
-        if plan.pipeline.images.conventional:
-            if conventional is None:
-                conventional = cg()
-            yield _of(item, CG_SENSE, torch.nan_to_num(conventional, 0.0, 0.0, 0.0))
+    wanted = plan.pipeline.images
+    found, reason = of_network(item, plan, network)
+    stand_in: tuple[Tensor, str, str] | None = None
+    if found is not None:
+        smug = _of(item, SMUG, found[0], network)
+    else:
+        stand_in = of_cg_sense(item, network.device)
+        smug = _of(item, SMUG, stand_in[0], network)
+        mark(smug, stand_in[1], reason, stand_in[2])
+        report.fall_back(smug.method, reason)
+    yield smug
+    if wanted.conventional:
+        image_yx, method, why = stand_in or of_cg_sense(item, network.device)
+        beside = _of(item, CG_SENSE, image_yx, network)
+        if method != CG_SENSE:
+            mark(beside, method, f"CG-SENSE failed: {why}")
+            if found is not None:  # a slice counts once
+                report.fall_back(method, beside.reason)
+        yield beside
+    if wanted.uncertainty and found is not None:
+        if bool(torch.isfinite(found[1]).all()):
+            yield spread_of(_of(item, UNCERTAINTY, found[1], network), plan)
+        else:
+            report.warn("the network gave a spread that is not finite: no uncertainty map of that slice")
 
 
-def finite(image: Tensor) -> bool:
-    """Whether all real and imaginary parts are finite."""
-    return bool(torch.isfinite(torch.view_as_real(image.resolve_conj())).all())
+def of_network(item: Slice, plan: Plan, network: Guarded) -> tuple[Pair | None, str]:
+    """Return image and spread of the network, or None and why there is none."""
+    kspace_cyx, maps_cyx = item.kspace_cyx, item.maps_cyx
+    assert maps_cyx is not None
+    if not bool(kspace_cyx.any()) or not bool(maps_cyx.any()):  # a network may see something in nothing
+        item.notes.append("no signal")
+        nothing_yx = torch.zeros_like(kspace_cyx[0])
+        return (nothing_yx, nothing_yx.real.clone()), ""
+    if item.barred:
+        return None, item.barred
+
+    def work(model: Model) -> Pair:
+        kspace_bcyx, maps_bscyx, mask_by = _inputs(item, model.device)
+        seed, samples = plan.pipeline.seed, plan.pipeline.samples
+        if maps_bscyx.shape[1] > 1:
+            image_byx, spread_byx = folded_network(kspace_bcyx, maps_bscyx, mask_by, model, seed, samples)
+        else:
+            image_byx, spread_byx = model.forward(kspace_bcyx, maps_bscyx[:, 0], mask_by, seed, samples)
+        return image_byx[0].to("cpu", torch.complex64), spread_byx[0].to("cpu", torch.float32)
+
+    found, reason = network.attempt(work)
+    if network.note:
+        item.notes.append(network.note)
+    if found is None:
+        return None, f"the network failed: {reason}"
+    return (found, "") if finite(found[0]) else (None, NOT_FINITE)
 
 
-def _of(item: Slice, role: str, image_byx: Tensor) -> Reconstruction:
+def of_cg_sense(item: Slice, device: torch.device) -> tuple[Tensor, str, str]:
+    """Return ``image_yx`` of CG-SENSE or of what takes its place, the method, and why it is not CG-SENSE."""
+
+    def solve(where: torch.device) -> Tensor:
+        kspace_bcyx, maps_bscyx, mask_by = _inputs(item, where)
+        if maps_bscyx.shape[1] > 1:
+            return folded_conventional(kspace_bcyx, maps_bscyx, mask_by)
+        return cg_sense(kspace_bcyx, maps_bscyx[:, 0], mask_by)
+
+    image_byx, method, why = conventional(item.kspace_cyx[None], [2], solve, device)
+    return image_byx[0], method, why
+
+
+def mark(image: Reconstruction, method: str, reason: str, further: str = "") -> None:
+    """Say on an image that ``method`` stands in its place, why, and why it is not even CG-SENSE."""
+    image.fallback, image.method, image.reason = True, method, reason
+    image.notes.append(f"FALLBACK to {method}: {reason}")
+    if further:
+        image.notes.append(f"CG-SENSE failed: {further}")
+    if method == RSS:
+        image.notes.append(ZERO_FILLED)
+        image.has_phase, image.partial_y = False, None
+
+
+def spread_of(image: Reconstruction, plan: Plan) -> Reconstruction:
+    """Make the map of the spread out of an image: a magnitude, with what it is in its notes."""
+    image.has_phase, image.partial_y = False, None
+    image.notes.append(
+        f"standard deviation over {plan.pipeline.samples} smoothing copies in the last step, in units of the image"
+    )
+    return image
+
+
+def _inputs(item: Slice, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """K-space (1, c, y, x), one or two sets of maps (1, s, c, y, x) and the weights of the lines (1, y) on a device."""
+    assert item.maps_cyx is not None
+    sets = [item.maps_cyx] if item.second_maps_cyx is None else [item.maps_cyx, item.second_maps_cyx]
+    mask_y = item.mask_y if item.weight_y is None else item.weight_y
+    return item.kspace_cyx[None].to(device), torch.stack(sets)[None].to(device), mask_y[None].to(device)
+
+
+def _of(item: Slice, role: str, image_yx: Tensor, network: Guarded) -> Reconstruction:
     return Reconstruction(
         key=item.key,
         head=item.head,
         role=role,
-        image_yx=image_byx[0].to("cpu", torch.complex64),
+        image_yx=image_yx.to(torch.complex64),
         coils=item.kspace_cyx.shape[0],
         lines=item.lines,
         sampled_lines=int(item.mask_y.sum()),
@@ -100,4 +157,5 @@ def _of(item: Slice, role: str, image_byx: Tensor) -> Reconstruction:
         partition=item.partition,
         partitions=item.partitions,
         of_lines=int(item.mask_y.numel()),
+        device=str(network.device),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +17,8 @@ from pydantic import (
     PrivateAttr,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -77,6 +81,7 @@ class Images(_Part):
     type: Literal["uint16", "float32", "complex64"] = "uint16"
     series_description: str = Field("SMUG", min_length=1, max_length=64)
     conventional: bool = False
+    uncertainty: bool = False
     peak: int = Field(4095, ge=255, le=65535)
     headroom: float = Field(2.0, ge=1, le=16)
 
@@ -89,6 +94,8 @@ class Pipeline(_Part):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = Field(0, ge=0, lt=2**63)
     samples: int = Field(2, ge=0, le=64)
+    strict: bool = False
+    without_model: Literal["refuse", "conventional"] = "refuse"
     prewhitening: bool = True
     prewhitened_upstream: bool = False
     pass_on: Literal["all", "images"] = "all"
@@ -97,12 +104,25 @@ class Pipeline(_Part):
     coil_maps: CoilMaps = CoilMaps()  # type: ignore[call-arg]
     images: Images = Images()  # type: ignore[call-arg]
 
+    @field_validator("images")
+    @classmethod
+    def _copies_to_compare(cls, images: Images, info: ValidationInfo) -> Images:
+        if images.uncertainty and info.data.get("samples", 2) < 2:
+            raise ValueError("samples of at least 2 where images.uncertainty is true")
+        return images
+
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
 
     @property
     def model_path(self) -> Path:
         """Absolute path of the model file; a relative one counts from the folder of the pipeline file."""
         return (self._folder / self.model.file.expanduser()).resolve()
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of all settings as they hold, overrides included; the place of the model file does not count, its hash does."""
+        settings = self.model_dump(mode="json", exclude={"model": {"file"}})
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Pipeline:
         """A copy with new values by dotted name, ``{"images.type": "float32"}``; ConfigurationError."""
