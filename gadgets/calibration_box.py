@@ -22,15 +22,16 @@ class Box(NamedTuple):
     y: tuple[int, int]
 
 
-def calibration_box(mask_zy: Tensor, widest: int) -> Box | None:
-    """Return the fully sampled box about the centre with the longest shorter side, at most ``widest``; None below 5.
+def calibration_box(mask_zy: Tensor, widest: int, smallest: int = SMALLEST_BOX) -> Box | None:
+    """Return the fully sampled box about the centre with the longest shorter side, at most ``widest``; None below
+    ``smallest``.
 
     The sampled positions decide, flags are not needed: a scan without any is calibrated all the same.
     """
     lines_z, lines_y = mask_zy.shape
     centre_z, centre_y = lines_z // 2, lines_y // 2
     best: Box | None = None
-    for wide_z in range(SMALLEST_BOX, min(widest, lines_z) + 1):
+    for wide_z in range(smallest, min(widest, lines_z) + 1):
         z = (centre_z - wide_z // 2, centre_z - wide_z // 2 + wide_z)
         full_y = mask_zy[z[0] : z[1]].all(0).tolist()
         if not full_y[centre_y]:
@@ -42,7 +43,7 @@ def calibration_box(mask_zy: Tensor, widest: int) -> Box | None:
             stop += 1
         wide_y = min(stop - start, widest)
         start = min(max(centre_y - wide_y // 2, start), stop - wide_y)
-        if wide_y >= SMALLEST_BOX and (best is None or _worth(wide_z, wide_y) > _worth(*sides(best))):
+        if wide_y >= smallest and (best is None or _worth(wide_z, wide_y) > _worth(*sides(best))):
             best = Box(z, (start, start + wide_y))
     return best
 

@@ -13,7 +13,9 @@ from smug_recon.gadgets.items import CALIBRATION, CALIBRATION_AND_IMAGING, NOT_I
 from smug_recon.gadgets.oversampling import hybrid_line
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.prewhiten import common_dwell_us
-from smug_recon.gadgets.reference_scan import block, is_reference, spaces_of
+from smug_recon.gadgets.reference_lines import block
+from smug_recon.gadgets.reference_scan import is_reference, spaces_of
+from smug_recon.gadgets.reference_slab import box_of
 from smug_recon.gadgets.surface_coil import SAID, heads_unflagged_if_all
 from smug_recon.gadgets.timing import Report
 from smug_recon.gadgets.volume import Grid
@@ -156,17 +158,26 @@ def without_reference(
 
 
 def reference_lines(reference: np.ndarray, plan: Plan, header: ismrmrd.xsd.ismrmrdHeader | None) -> int:
-    """Lines of the external reference scan about the k-space centre, in the slice that has the fewest."""
+    """Lines of the external reference scan about the k-space centre, in the slice that has the fewest; the shorter side
+    of their box in 3-D.
+    """
     if header is None or len(reference) == 0:
         return 0
     spaces, counts = spaces_of(header, plan, Report()), []
     for number in np.unique(reference["idx"]["slice"]):
         lines = reference[reference["idx"]["slice"] == number]
-        steps = np.unique(lines["idx"]["kspace_encode_step_1"]).tolist()
-        centre = spaces[int(lines["encoding_space_ref"][0])].centre_y
-        if not steps[0] <= centre <= steps[-1]:
+        space = spaces[int(lines["encoding_space_ref"][0])]
+        names = ("kspace_encode_step_2", "kspace_encode_step_1")
+        steps = np.unique(np.stack([lines["idx"][name].astype(np.int64) for name in names], 1), axis=0)
+        centre = np.array([space.centre_z, space.centre_y])
+        if (centre < steps.min(0)).any() or (centre > steps.max(0)).any():
             centre = steps[len(steps) // 2]
-        first, last = block([step - centre for step in steps], Report())
+        steps = steps - centre
+        if space.lines_z > 1:
+            box = box_of([(int(z), int(y)) for z, y in steps])
+            counts.append(0 if box is None else min(stop - start for start, stop in box))
+            continue
+        first, last = block(steps[:, 1].tolist(), Report())
         counts.append(last - first + 1)
     return min(counts)
 

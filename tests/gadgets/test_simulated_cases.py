@@ -12,7 +12,10 @@ import ismrmrd
 import pytest
 from simulated import header_of, scan
 
+from smug_recon.errors import DataError
+from smug_recon.gadgets.plan import build_plan
 from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.survey import survey
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 from smug_recon.simulation.compare import Comparison, TruthFile, compare_series, pictures
@@ -48,6 +51,7 @@ CASES: dict[str, tuple[dict[str, Any], float]] = {
     "volume": ({**VOLUME, "acceleration": 4.0}, 0.15),
     "volume, poisson": ({**VOLUME, "pattern": "poisson"}, 0.15),
     "volume, separate": ({**VOLUME, "calibration": "separate", "pattern": "regular"}, 0.15),
+    "volume, external": ({**VOLUME, "calibration": "external", "pattern": "regular"}, 0.15),
     "volume, odd": ({**VOLUME, "matrix_xy": (31, 39), "matrix_z": 11, "phases": 2}, 0.15),
 }
 
@@ -75,11 +79,13 @@ def test_case_meets_its_truth(case: str, conventional_model: Any, tmp_path: Path
     assert result.whole.nrmse < allowed
 
 
-@pytest.mark.parametrize("calibration", ["none", "external"])
-def test_a_volume_without_calibration_lines_of_its_own_is_never_wrong_in_silence(
-    calibration: str, conventional_model: Any, tmp_path: Path
+def test_a_volume_without_calibration_lines_is_refused_and_never_wrong_in_silence(
+    conventional_model: Any, tmp_path: Path
 ) -> None:
-    raw = scan(**{**VOLUME, "calibration": calibration, "acceleration": 4.0, "snr": 200.0})
-    result, report, images = compared(raw, conventional_model, tmp_path)
-    said = all("calibration" in image.meta["ImageComments"] for image in images)
-    assert result.whole.nrmse < 0.15 or (report.fallbacks > 0 and said)
+    raw = scan(**{**VOLUME, "calibration": "none", "pattern": "regular", "acceleration": 4.0, "snr": 200.0})
+    header = header_of(raw)
+    with pytest.raises(DataError, match="calibration lines about the k-space centre"):
+        survey(raw.heads, build_plan(header, load_pipeline()), header)
+    _, report, images = compared(raw, conventional_model, tmp_path)
+    assert report.fallbacks == 1
+    assert all("too few calibration lines" in image.meta["ImageComments"] for image in images)
