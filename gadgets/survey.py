@@ -17,6 +17,7 @@ from smug_recon.gadgets.calibration_box import calibration_box, sides
 from smug_recon.gadgets.coils import FEWEST_LINES
 from smug_recon.gadgets.items import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE, SliceKey
 from smug_recon.gadgets.plan import Plan
+from smug_recon.gadgets.slice_partitions import of_heads
 from smug_recon.gadgets.survey_checks import (
     as_image_lines,
     check_any,
@@ -59,6 +60,7 @@ def survey(heads: np.ndarray, plan: Plan, header: ismrmrd.xsd.ismrmrdHeader | No
         plan: of the same scan. header: its MRD header, to tell an external reference scan.
     """
     notes: list[str] = []
+    heads, plan = of_heads(heads, plan, header)
     heads, reference = without_reference(heads, plan, header, notes)
     noise = heads[heads["flags"] & np.uint64(NOISE) != 0]
     others = heads[heads["flags"] & np.uint64(NOISE) == 0]
@@ -168,8 +170,8 @@ def _usable(imaging: np.ndarray, flagged: np.ndarray, separate: np.ndarray, plan
     mask, flags = (separate, None) if separate.any() else (imaging, flagged if flagged.any() else None)
     if plan.lines_z > 1:
         mask_zy = torch.from_numpy(mask).reshape(plan.lines_z, plan.lines_y)
-        box = calibration_box(mask_zy, plan.pipeline.coil_maps.calibration_width)
-        return 2 if box is None else min(sides(box))
+        box = calibration_box(mask_zy, plan.pipeline.coil_maps.calibration_width, smallest=1)
+        return 0 if box is None else min(sides(box))
     centre = plan.lines_y // 2
     try:
         start, stop = calibration_lines(
