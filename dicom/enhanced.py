@@ -12,6 +12,7 @@ from smug_recon.dicom.classic import Context, base
 from smug_recon.dicom.frames import per_frame, shared
 from smug_recon.dicom.frametype import describe, image_type
 from smug_recon.dicom.identifiers import derived_uid
+from smug_recon.dicom.moments import acquisition_time
 from smug_recon.dicom.stacks import Frame
 
 UNKNOWN_DATE, UNKNOWN_TIME = "19000101", "000000"
@@ -63,6 +64,8 @@ def enhanced(context: Context, frames: list[Frame], number: int) -> Dataset:
     for keyword in ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber"):
         if not ds.get(keyword):
             setattr(ds, keyword, "unknown")
+    if "AcquisitionDate" in told and not context.anonymous and (time := acquisition_time(first.image)):
+        ds.AcquisitionDateTime = told.AcquisitionDate + time
     ds.AcquisitionContextSequence = []
     ds.ContentQualification = "RESEARCH"
     ds.ApplicableSafetyStandardAgency = "IEC"  # IEC 60601-2-33, of MR scanners; validators demand one

@@ -61,6 +61,9 @@ def shared(context: Context, frame: Frame, told: Dataset) -> Dataset:
         geometry.MRAcquisitionPhaseEncodingStepsInPlane = int(
             told.get("NumberOfPhaseEncodingSteps") or matrix[2]
         )
+    encoding = context.header.encoding
+    if encoding and encoding[0].encodedSpace.matrixSize.z > 1:
+        geometry.MRAcquisitionPhaseEncodingStepsOutOfPlane = int(encoding[0].encodedSpace.matrixSize.z)
     for keyword in ("PercentSampling", "PercentPhaseFieldOfView"):
         if keyword in told:
             setattr(geometry, keyword, told[keyword].value)

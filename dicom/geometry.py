@@ -43,7 +43,7 @@ def plane(image: ismrmrd.Image, partition: int = 0) -> Plane:
     the first at -(N - 1) d / 2. Columns follow the read direction and rows the phase direction, or ImageRowDir and
     ImageColumnDir of the Meta where an image has been turned.
     """
-    columns, rows, partitions = (max(int(size), 1) for size in image.getHead().matrix_size)
+    partitions, rows, columns = image.data.shape[1:]
     width_mm, height_mm, depth_mm = (float(size) for size in image.field_of_view)
     column_mm, row_mm, thickness_mm = width_mm / columns, height_mm / rows, depth_mm / partitions
     along_row, along_column = _directions(image)

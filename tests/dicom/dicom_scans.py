@@ -14,6 +14,7 @@ import pytest
 HEADER = """<?xml version="1.0"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
  <subjectInformation><patientName>Phantom^Head</patientName><patientWeight_kg>71.5</patientWeight_kg>
+  <patientHeight_m>1.8</patientHeight_m>
   <patientID>P-1</patientID><patientBirthdate>1999-12-31</patientBirthdate><patientGender>O</patientGender>
  </subjectInformation>
  <studyInformation><studyDate>2024-02-29</studyDate><studyTime>13:14:15</studyTime><studyID>7</studyID>
@@ -21,6 +22,7 @@ HEADER = """<?xml version="1.0"?>
   <studyDescription>of Phantom</studyDescription><bodyPartExamined>HEAD</bodyPartExamined></studyInformation>
  <measurementInformation><measurementID>m1</measurementID><patientPosition>POSITION</patientPosition>
   <initialSeriesNumber>3</initialSeriesNumber><protocolName>tse Phantom</protocolName>
+  <sequenceName>*tse2d</sequenceName>
   <seriesDescription>tse Phantom</seriesDescription></measurementInformation>
  <acquisitionSystemInformation><systemVendor>VENDOR</systemVendor><systemModel>Any</systemModel>
   <systemFieldStrength_T>2.89362</systemFieldStrength_T>
