@@ -59,6 +59,11 @@ class House:
                 "a server that is being stopped", "the whole scan before that", "send the scan again"
             )
 
+    def lost(self, reason: str) -> None:
+        """The device is gone: sessions go on without it, and ``/ready`` says so until the server is started anew."""
+        self.trouble = "the GPU was lost: what runs now runs on the CPU; start the server anew"
+        log.error("%s (%s)", self.trouble, reason)
+
     def warm_up(self) -> None:
         """Load the default model, so that the first session does not wait for it."""
         from smug_recon.pipeline import load_pipeline
@@ -67,5 +72,5 @@ class House:
             self.models.get(load_pipeline())
             self.ready.set()
         except Exception as error:
-            self.trouble = f"{type(error).__name__}: {error}"
+            self.trouble = f"the model cannot be loaded: {type(error).__name__}: {error}"
             log.error("the model cannot be loaded: %s", error)

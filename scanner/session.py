@@ -129,7 +129,7 @@ def _reconstruct(host: Host, opening: Opening, house: House, account: Account) -
     log.info("session %d: %s, pipeline %s", account.number, opening.kind, pipeline.name)
 
     def load() -> Any:
-        return SharedModel(house.models.get(pipeline), house.turns, house.stopping.is_set)
+        return SharedModel(house.models.get(pipeline), house.turns, house.stopping.is_set, house.lost)
 
     report = account.report
     model, items = report.call("prepare", prepare_while_reading, host, pipeline, load)

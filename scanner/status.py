@@ -82,7 +82,7 @@ def not_ready(house: House) -> str:
     if house.closing.is_set():
         return "the server is being stopped"
     if house.trouble:
-        return f"the model cannot be loaded: {house.trouble}"
+        return house.trouble
     if not house.ready.is_set():
         return "the model is being loaded"
     if house.metrics.active >= house.settings.sessions:

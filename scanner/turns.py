@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from smug_recon.errors import StreamError
@@ -69,6 +69,13 @@ class SharedModel:
     model: Model
     turns: Turns
     stopping: Callable[[], bool]
+    lost: Callable[[str], None] = lambda reason: None
+    """Told when the device is gone and a session goes on without it."""
+
+    def on_cpu(self, reason: str) -> SharedModel:
+        """The same model on the CPU, behind the same queue; the server hears that the device is lost."""
+        self.lost(reason)
+        return replace(self, model=self.model.on_cpu(reason))  # type: ignore[attr-defined]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.model, name)
