@@ -46,6 +46,11 @@ def absent(pipeline: Pipeline, why: str) -> Model:
     return Model(_Nothing(why), _card(), "none", choose_device(pipeline.device))
 
 
+def is_absent(model: Model) -> bool:
+    """Whether a model is a stand-in for one that could not be loaded."""
+    return isinstance(getattr(model, "module", None), _Nothing)
+
+
 class _Nothing:
     def __init__(self, why: str) -> None:
         self.why = why

@@ -86,7 +86,8 @@ def description(item: Reconstruction, plan: Plan, title: str) -> str:
 def seconds_text(seconds: Mapping[str, float]) -> str:
     """Seconds per stage as ``network 0.812, coil maps 0.120``, the longest first, those below a millisecond left out."""
     longest = sorted(seconds.items(), key=lambda entry: -entry[1])
-    return ", ".join(f"{name} {spent:.3f}" for name, spent in longest if spent >= 1e-3) or "below 0.001"
+    shown = [entry for entry in longest if entry[1] >= 1e-3] or longest[:1]
+    return ", ".join(f"{name} {spent:.3f}" for name, spent in shown)
 
 
 @cache

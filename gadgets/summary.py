@@ -27,6 +27,7 @@ def summary(pipeline: Pipeline, model: Model, plan: Plan | None = None, found: S
             f"{pipeline.samples} copies, sigma {card.sigma:g}, {card.sampling}, seed {pipeline.seed}",
         ),
         ("images", image_text(pipeline)),
+        ("fallback", fallback_text(pipeline)),
     ]
     if plan is not None:
         rows += scan_rows(plan)
@@ -86,13 +87,22 @@ def readout_rows(found: Survey, pipeline: Pipeline) -> list[tuple[str, str]]:
 def image_text(pipeline: Pipeline) -> str:
     """Type and series of the images that leave."""
     images = pipeline.images
-    second = ", then CG-SENSE as a second series" if images.conventional else ""
+    further = ["CG-SENSE as a second series"] * images.conventional
+    further += ["the uncertainty as a third"] * images.uncertainty
+    second = f", then {', '.join(further)}" if further else ""
     kind = {
         "uint16": f"uint16 magnitude up to {images.peak}",
         "float32": "float32 magnitude",
         "complex64": "complex64",
     }
     return f"{kind[images.type]}, series {images.series_description!r}{second}"
+
+
+def fallback_text(pipeline: Pipeline) -> str:
+    """What stands in for the network, and when."""
+    strict = " or the scan lies outside the trained range (strict)" if pipeline.strict else ""
+    refused = ", without a model too" if pipeline.without_model == "conventional" else ""
+    return f"CG-SENSE, then root-sum-of-squares, where the network fails{strict}{refused}"
 
 
 def device_name(device: torch.device) -> str:

@@ -145,14 +145,14 @@ def check(
 
     Of a pipe only the header is known in advance (``heads`` is None).
     """
-    from smug_recon.gadgets.model import load_model
+    from smug_recon.gadgets.absent import model_of
     from smug_recon.gadgets.plan import build_plan
     from smug_recon.gadgets.survey import survey
 
     pipeline = pipeline_of(configuration)
     plan = build_plan(header, pipeline)
     found = survey(heads, plan, header).warnings if heads is not None else ()
-    model = load_model(pipeline.model_path, pipeline.model.sha256, pipeline.device)
+    model = model_of(pipeline)
     return dict.fromkeys((*build_plan(header, pipeline, model.card).warnings, *found))
 
 

@@ -24,12 +24,17 @@ class Models:
         self._held: dict[tuple[str, str, str], Model] = {}
 
     def get(self, pipeline: Pipeline) -> Model:
-        """The model of a pipeline; ModelError, ConfigurationError as :func:`load_model` raises them."""
+        """The model of a pipeline; ModelError, ConfigurationError as :func:`model_of` raises them."""
+        from smug_recon.gadgets.absent import is_absent, model_of
+
         key = (str(pipeline.model_path), pipeline.model.sha256, pipeline.device)
         with self._lock:
             if key not in self._held:
-                self._held[key] = self._load(pipeline.model_path, pipeline.model.sha256, pipeline.device)
-                log.info("loaded %s on %s", pipeline.model_path.name, self._held[key].device)
+                model = model_of(pipeline, self._load)
+                if is_absent(model):  # not kept: the file may be mended before the next session
+                    return model
+                self._held[key] = model
+                log.info("loaded %s on %s", pipeline.model_path.name, model.device)
             return self._held[key]
 
     @property
