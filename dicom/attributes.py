@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import ismrmrd
@@ -28,8 +27,6 @@ UNKNOWN = "RM"
 UNPAIRED = frozenset(
     {"HEAD", "BRAIN", "NECK", "CSPINE", "TSPINE", "LSPINE", "SPINE", "ABDOMEN", "PELVIS", "HEART"}
 )
-
-log = logging.getLogger(__name__)
 
 
 def fill_header(ds: Dataset, header: ismrmrd.xsd.ismrmrdHeader, contrast: int) -> None:
@@ -70,8 +67,6 @@ def _study(ds: Dataset, header: ismrmrd.xsd.ismrmrdHeader) -> None:
     ds.FrameOfReferenceUID = frame_of_reference_uid(header)
     ds.PositionReferenceIndicator = ""
     position = _get(measurement, "patientPosition")
-    if position is None:
-        log.warning("the MRD header gives no patient position; DICOM says HFS (head first, supine)")
     ds.PatientPosition = getattr(position, "value", position) or "HFS"
     if protocol := _text(measurement, "protocolName", 64):
         ds.ProtocolName = protocol

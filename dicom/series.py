@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from smug_recon.dicom.privacy import anonymised, with_patient_id
 from smug_recon.dicom.stacks import Frame, Series, series_of
 from smug_recon.dicom.values import coding
 from smug_recon.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
 
 
 def write_dicom(
@@ -64,6 +67,8 @@ def datasets(
         header = anonymised(header, patient_id)
     elif patient_id is not None:
         header = with_patient_id(header, patient_id)
+    if getattr(header.measurementInformation, "patientPosition", None) is None:
+        log.warning("the MRD header gives no patient position; DICOM says HFS (head first, supine)")
     for series in series_of(images, components, first_number(header)):
         code = coding(series.kind.component, series.largest, series.integers, multiframe)
         uid = series_uid(header, series, multiframe)

@@ -194,12 +194,13 @@ def test_identifiers_follow_the_content(header, tmp_path):
     assert not set(uids([make()], "e")[0]) & set(one[0])
 
 
-def test_a_bare_header_still_gives_valid_files(tmp_path):
+def test_a_bare_header_still_gives_valid_files(tmp_path, caplog):
     conditions = ismrmrd.xsd.experimentalConditionsType(H1resonanceFrequency_Hz=0)
     bare = ismrmrd.xsd.ismrmrdHeader(experimentalConditions=conditions)
     image = make()
     image.meta = ismrmrd.Meta()
-    ds = pydicom.dcmread(write_dicom([image], bare, tmp_path)[0])
+    ds = pydicom.dcmread(write_dicom([image, make(number=2)], bare, tmp_path)[0])
+    assert caplog.text.count("no patient position") == 1
     assert ds.PatientPosition == "HFS" and ds.ScanningSequence == "RM" and ds.SeriesDescription == "SMUG"
     conformant(tmp_path)
 
