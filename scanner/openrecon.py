@@ -19,7 +19,14 @@ from smug_recon.scanner.catalogue import parameter_id
 LABEL = "com.siemens-healthineers.magneticresonance.openrecon.metadata:1.1.0"
 """Key of the container label; its value is the JSON in base64."""
 NAME, VENDOR, PORT = "smug-recon", "smug-recon", 9002
-OFFERED = ("images.type", "images.conventional", "partial_fourier", "coil_maps.folding")
+OFFERED = (
+    "images.type",
+    "images.conventional",
+    "images.uncertainty",
+    "strict",
+    "partial_fourier",
+    "coil_maps.folding",
+)
 """Settings that the operator can make: choices and switches."""
 
 

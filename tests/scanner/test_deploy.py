@@ -26,7 +26,7 @@ def test_the_label_follows_the_pipeline():
     found = label()
     check_label(found)
     by_id = {parameter["id"]: parameter for parameter in found["parameters"]}
-    assert set(by_id) == {"config", "imagestype", "imagesconventional", "partialfourier", "coilmapsfolding"}
+    assert set(by_id) > {"config", "imagestype", "imagesconventional", "strict", "coilmapsfolding"}
     assert [value["id"] for value in by_id["imagestype"]["values"]] == ["uint16", "float32", "complex64"]
     assert by_id["imagesconventional"]["default"] is False and len(by_id) == 1 + len(OFFERED)
     assert json.loads(base64.b64decode(encoded(found))) == found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import urllib.request
 
@@ -123,6 +124,44 @@ def test_connect_hears_of_errors_by_message_8(start):
     begin = hosts.connect().replace(b"images.type", b"images.tipe")
     heard = hosts.session(start().port, begin)
     assert "images.tipe" in heard.error and heard.texts == [] and heard.ending == "end"
+
+
+def test_the_host_of_replay_is_served_as_well(start, truth):
+    """replay's client plays Gadgetron: what it sends to a node it may send to the server."""
+    from pathlib import Path
+    from types import SimpleNamespace
+
+    from smug_recon.replay import client, wire
+
+    connected = socket.create_connection(("127.0.0.1", start().port))
+    node = SimpleNamespace(
+        socket=connected, wait=lambda seconds: 0, death=AssertionError, hint=lambda: "", log=Path("log")
+    )
+    blocks, found = [wire.Block(line, 1) for line in hosts.scan()], []
+    assert client.play(node, hosts.CONNECT_CONFIG, header_xml().encode(), blocks, found.append) == len(blocks)
+    connected.close()
+    np.testing.assert_array_equal(found[0].data, truth(**{"images.type": "float32"})[0].data)
+
+
+def test_a_lost_gpu_is_said_and_leaves_the_queue_in_place(start, model, monkeypatch):
+    """The first run says what CUDA says when the device is gone; the rest of the scan runs on its twin."""
+    twin = type(model)(model.card)
+    twin.moved = "GPU lost: on the CPU"
+    model.on_cpu = lambda reason: twin
+    waits = []
+
+    def gone():
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    model.before, twin.before = gone, lambda: waits.append(server.house.turns._queue[0])
+    server = start()
+    server.house.ready.wait(10)
+    heard = hosts.session(server.port, hosts.fire(slices=2), slices=2)
+    assert heard.ending == "close" and len(heard.images) == 2 and len(waits) == 2, heard.complaint
+    assert get(server, "/ready") == (
+        503,
+        "the GPU was lost: what runs now runs on the CPU; start the server anew\n",
+    )
 
 
 def test_an_alias_and_the_sites_folder_add_names(start, tmp_path):
