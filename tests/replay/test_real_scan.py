@@ -20,8 +20,8 @@ from smug_recon.replay import open_raw, read_items, replay
 from smug_recon.replay.header import parse_header
 from smug_recon.simulation.scores import Scores, score
 
-MARGIN_DB = 0.75
-"""The aim is 1 dB. The shipped model was 0.9 dB better when it was exported (docs/measured.md)."""
+MARGIN_DB = 1.0
+"""The promise; 1.09 dB were measured when the shipped model was exported (docs/measured.md)."""
 
 WEIGHTS = (0.002, 0.004, 0.007, 0.015)
 """The best weight lies inside: 0.0033 to 0.005 gave the largest PSNR when it was searched finely."""
