@@ -120,8 +120,11 @@ class Pipeline(_Part):
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of all settings as they hold, overrides included; the place of the model file does not count, its hash does."""
-        settings = self.model_dump(mode="json", exclude={"model": {"file"}})
+        """SHA-256 of all settings as they hold, overrides included.
+
+        Of the model its hash counts, not its place; the device does not count: the image tells on which it was made.
+        """
+        settings = self.model_dump(mode="json", exclude={"model": {"file"}, "device": True})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Pipeline:

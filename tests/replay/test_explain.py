@@ -102,6 +102,7 @@ def test_the_pipeline_hash_tells_settings_apart_and_not_folders() -> None:
     assert pipeline.with_overrides({"seed": 1}).sha256 != pipeline.sha256
     assert pipeline.with_overrides({"images.headroom": 3}).sha256 != pipeline.sha256
     assert pipeline.with_overrides({"model.file": "/elsewhere/model.pt"}).sha256 == pipeline.sha256
+    assert pipeline.with_overrides({"device": "cpu"}).sha256 == pipeline.sha256
     assert pipeline.with_overrides({"model.sha256": "0" * 64}).sha256 != pipeline.sha256
 
 

@@ -92,6 +92,7 @@ def test_the_images_are_those_of_the_chain_and_the_header_goes_first(tmp_path):
     expected = [ismrmrd.Image.from_bytes(image.to_bytes()) for image in expected]
     for image in (*images, *expected):
         assert image.meta.pop("SmugSeconds")  # the one entry that differs from run to run
+    assert [dict(image.meta) for image in images] == [dict(image.meta) for image in expected]
     assert [image.to_bytes() for image in images] == [image.to_bytes() for image in expected]
 
 
