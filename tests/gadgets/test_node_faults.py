@@ -12,6 +12,7 @@ import pytest
 from small_scan import SmallScan, header_xml
 
 from smug_recon.gadgets import reconstruct
+from smug_recon.gadgets.attributes import TIMING
 from smug_recon.gadgets.listen import listen
 
 
@@ -121,6 +122,15 @@ def test_what_cannot_run_is_said_before_any_data_flow(start, said):
     assert said.lower() in answer.error.lower() and answer.ending == "end of stream"
 
 
+def bare(item: object) -> bytes:
+    """The bytes of an item, of an image without the seconds it took."""
+    if isinstance(item, ismrmrd.Image):
+        meta = item.meta
+        del meta[TIMING]
+        item.meta = meta
+    return parent.packed(item)
+
+
 @pytest.mark.usefixtures("quick_network")
 def test_connect_gives_the_pixels_of_execute():
     data = [opening(slices=2), *READOUTS, parent.packed(parent.waveform(5)), parent.CLOSE]
@@ -140,4 +150,4 @@ def test_connect_gives_the_pixels_of_execute():
         connected = parent.read_answer(host, 60)
     server.join(10)
     assert executed.ending == connected.ending == "close"
-    assert slices_of(executed) == [0, 1] and executed.raw == connected.raw
+    assert slices_of(executed) == [0, 1] and [*map(bare, executed.items)] == [*map(bare, connected.items)]
