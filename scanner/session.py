@@ -50,7 +50,7 @@ class ServedConnection(Connection):
         self.writers = Connection._default_writers()
         self.raw_bytes = Connection.Struct(config=None, header=None)
         self.config, self.header = opening.script, opening.header
-        self.filters = []
+        self.filters: list[Any] = []
 
 
 class Host:
