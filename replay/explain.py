@@ -98,8 +98,8 @@ def of_series(images: Iterable[ismrmrd.Image]) -> list[tuple[str, str]]:
         else:
             rows += [(label, f"{text}  [{_which(which)}]") for text, which in texts.items()]
     if seconds:
-        spent = sorted(seconds.items(), key=lambda entry: -entry[1])
-        rows.append(("seconds", ", ".join(f"{stage} {value:.3f}" for stage, value in spent)))
+        longest = sorted(seconds.items(), key=lambda entry: -entry[1])
+        rows.append(("seconds", ", ".join(f"{stage} {value:.3f}" for stage, value in longest)))
     return rows
 
 

@@ -24,10 +24,11 @@ from smug_recon.gadgets import unroll as stage
 from smug_recon.gadgets.fallback import CG_SENSE, RSS, conventional, root_sum_of_squares, short
 from smug_recon.gadgets.guard import Guarded
 from smug_recon.gadgets.model import Model, load_model
-from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.stream import prepare, run
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.offline import is_fallback
+from smug_recon.scanner.models import Models
 
 SLICES = 3
 CUDA = "CUDA error: an illegal memory access was encountered\nCompile with `TORCH_USE_CUDA_DSA`"
@@ -374,3 +375,30 @@ def test_a_partition_that_falls_back_keeps_no_map_of_the_others(conventional_mod
     assert [image.slice for image in found.images if image.image_series_index == 1] == list(range(8))
     assert maps == [0, 1, 2, 4, 5, 6, 7]
     assert [is_fallback(image) for image in found.images[:8]] == [z == 3 for z in range(8)]
+
+
+@pytest.mark.parametrize("error", [RuntimeError(CUDA), torch.OutOfMemoryError("CUDA out of memory")])
+def test_a_gpu_lost_in_the_warm_up_is_left_and_one_that_is_full_is_not(
+    conventional_model: Any, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = OnGpu(conventional_model, error)
+    model.device = torch.device("cuda")  # type: ignore[attr-defined]
+    monkeypatch.setattr(conventional_model, "warm_up", lambda *_: (_ for _ in ()).throw(error))
+    found, plan = prepare(header(slices=SLICES), load_pipeline(), model)[::-1]  # type: ignore[arg-type]
+    lost = not isinstance(error, torch.OutOfMemoryError)
+    assert (found is not model) == lost
+    assert any("GPU lost" in text for text in plan.warnings) == lost
+
+
+def test_a_stand_in_for_a_model_is_not_kept_by_the_server(tmp_path: Path) -> None:
+    path, digest = written(tmp_path, "nan")
+    content = path.read_bytes()
+    path.unlink()
+    settings = {"model.file": str(path), "model.sha256": digest, "device": "cpu"}
+    pipeline = load_pipeline().with_overrides({**settings, "without_model": "conventional"})
+    models = Models()
+    assert models.get(pipeline).sha256 == "none" and models.count == 0
+    with pytest.raises(ModelError):
+        models.get(load_pipeline().with_overrides(settings))
+    path.write_bytes(content)
+    assert models.get(pipeline).sha256 == digest and models.count == 1
