@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import itertools
 import logging
@@ -82,6 +83,12 @@ class Server:
                 time.sleep(0.2)
                 continue
             self._receive(connected, str(address[0]))
+        with contextlib.suppress(OSError):  # who has connected before the door was closed is served
+            self._listener.settimeout(0)
+            while True:
+                connected, address = self._listener.accept()
+                connected.setblocking(True)
+                self._receive(connected, str(address[0]))
         self._listener.close()
 
     def _receive(self, connected: socket.socket, address: str) -> None:
