@@ -85,6 +85,12 @@ def _choose(file: h5py.File, path: Path, wanted: str | None) -> h5py.Group:
                 "choose the group with -G" if found else "give an ISMRMRD raw file",
             )
         return file[wanted]
+    if not found and any("xml" in item for _, item in _groups(file)):
+        raise DataError(
+            f"no acquisitions in {path.name}, only a header",
+            "a group that holds xml (the MRD header) and data (the readouts)",
+            "convert or record the scan again",
+        )
     if not found:
         raise DataError(
             f"an HDF5 file with {sorted(file) or 'nothing'} in it",
