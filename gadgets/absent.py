@@ -16,9 +16,10 @@ from typing import Any
 import torch
 
 from smug_recon.errors import ModelError
+from smug_recon.gadgets import model as model_file
 from smug_recon.gadgets.card import FORMAT, Card, TrainedRange
 from smug_recon.gadgets.device import choose_device
-from smug_recon.gadgets.model import Model, load_model
+from smug_recon.gadgets.model import Model
 from smug_recon.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -26,12 +27,13 @@ log = logging.getLogger(__name__)
 EVERYTHING = (0.0, 1e9)
 
 
-def model_of(pipeline: Pipeline, load: Callable[[Path, str, str], Model] = load_model) -> Model:
+def model_of(pipeline: Pipeline, load: Callable[[Path, str, str], Model] | None = None) -> Model:
     """The model that the pipeline names, or its stand-in; ModelError, ConfigurationError.
 
-    ``load`` as :func:`smug_recon.gadgets.model.load_model`.
+    ``load`` in the place of :func:`smug_recon.gadgets.model.load_model`.
     """
     try:
+        load = load or model_file.load_model
         return load(pipeline.model_path, pipeline.model.sha256, pipeline.device)
     except ModelError as error:
         if pipeline.without_model == "refuse":
