@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smug_recon.errors import SmugReconError
+from smug_recon.errors import SmugReconError, StreamError
 
 if TYPE_CHECKING:
     from smug_recon.gadgets.connection import GuardedConnection
@@ -34,7 +34,9 @@ def prepare_while_reading(
 ) -> tuple[Model, Iterator[Any]]:
     """Return the model and all items of the host, those read in the meantime first.
 
-    The header is checked before the first readout, the model and its card as soon as they are there.
+    The header is checked before the first readout, the model and its card as soon as they are there. A host that
+    breaks off while the model is being loaded is an error where the stream broke off, behind what had arrived: the
+    slices that are complete are reconstructed and sent first, as they are when it breaks off later.
 
     Args:
         host: the connection, after its handshake.
@@ -43,7 +45,7 @@ def prepare_while_reading(
         ahead_bytes: how much to read ahead at most.
 
     Raises:
-        What loading raises, and what reading raises. The host is not read by anybody else when it does.
+        What loading raises; the host is not read by anybody else when it does. The items raise what reading raises.
     """
     from smug_recon.gadgets.plan import build_plan
     from smug_recon.gadgets.units import correct_units
@@ -54,6 +56,7 @@ def prepare_while_reading(
     loading = _Loading(load or (lambda: load_and_warm_up(host, pipeline)))
     seen: list[Any] = []
     source, size, done = iter(host), 0, False
+    broken: StreamError | None = None
     while not loading.over.is_set():
         if done or size >= ahead_bytes or not host.due(LOOK_S):
             loading.over.wait(LOOK_S)
@@ -62,6 +65,9 @@ def prepare_while_reading(
             item = next(source)
         except StopIteration:
             done = True
+            continue
+        except StreamError as error:
+            broken, done = error, True
             continue
         seen.append(item)
         size += getattr(getattr(item, "data", None), "nbytes", 1024)
@@ -72,7 +78,7 @@ def prepare_while_reading(
         model.device,
         len(seen),
     )
-    return model, itertools.chain(_emptied(seen), source)
+    return model, itertools.chain(_emptied(seen), source if broken is None else _raising(broken))
 
 
 def load_and_warm_up(host: GuardedConnection, pipeline: Pipeline) -> Model:
@@ -125,3 +131,9 @@ def _emptied(items: list[Any]) -> Iterator[Any]:
     items.reverse()
     while items:
         yield items.pop()
+
+
+def _raising(error: StreamError) -> Iterator[Any]:
+    """An iterator that raises where another one broke off."""
+    raise error
+    yield

@@ -38,3 +38,10 @@ def join(device: str) -> Team:
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     return Team(dist.get_rank(), size)
+
+
+def leave(team: Team) -> None:
+    """Leave the team together: a process that goes first tears the connections from under those still talking."""
+    if team.size > 1 and dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()

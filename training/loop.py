@@ -20,7 +20,7 @@ from smug_recon.training.adversarial import attacked, jittered
 from smug_recon.training.batches import Batch, ScanBatches, stream
 from smug_recon.training.checkpoint import load_checkpoint, save_checkpoint
 from smug_recon.training.config import StageConfig, TrainingConfig
-from smug_recon.training.distributed import Team, join
+from smug_recon.training.distributed import Team, join, leave
 from smug_recon.training.losses import denoising_loss, ustab_loss
 from smug_recon.training.psnr import psnr_db
 from smug_recon.training.sources import Source, open_source
@@ -171,6 +171,7 @@ def train(
             save_checkpoint(checkpoint, trainer.state(), config)
         if left == 0:
             break
+    leave(team)
     return trainer
 
 

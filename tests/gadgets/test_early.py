@@ -73,10 +73,12 @@ def test_a_model_that_cannot_be_loaded_is_told_while_the_host_is_silent():
         prepare_while_reading(Line([]), load_pipeline(), load)
 
 
-def test_a_host_that_breaks_off_meanwhile_is_an_error_at_once(conventional_model):
-    broken = Line([1, StreamError("an end", "more", "look")])
+def test_a_host_that_breaks_off_meanwhile_is_an_error_behind_what_had_arrived(conventional_model):
+    broken = Line([1, 2, StreamError("an end", "more", "look")])
+    _, items = prepare_while_reading(broken, load_pipeline(), lambda: time.sleep(0.5) or conventional_model)
+    assert [next(items), next(items)] == [1, 2]
     with pytest.raises(StreamError, match="an end"):
-        prepare_while_reading(broken, load_pipeline(), lambda: time.sleep(0.5) or conventional_model)
+        next(items)
 
 
 def test_a_header_that_cannot_be_reconstructed_is_refused_before_the_first_readout(conventional_model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from typing import Any
 
 import ismrmrd
@@ -72,6 +73,16 @@ def test_a_host_that_dies_gets_complete_slices_and_an_error(data, complete):
     assert "the end of the stream" in answer.error and answer.ending == "end of stream"
     assert slices_of(answer) == list(range(complete))
     assert str(node.error) in answer.error
+
+
+def test_a_host_that_dies_before_the_model_is_there_gets_its_complete_slices(monkeypatch, conventional_model):
+    def load_slowly(*_):
+        time.sleep(1)
+        return conventional_model
+
+    monkeypatch.setattr("smug_recon.gadgets.model.load_model", load_slowly)
+    answer = parent.Node(reconstruct).talk(opening(slices=2) + b"".join(READOUTS))
+    assert "the end of the stream" in answer.error and slices_of(answer) == [0, 1]
 
 
 @pytest.mark.usefixtures("quick_network")
