@@ -45,6 +45,17 @@ class Report:
         before, self._running, self._mark = self._running, stage, now
         return before
 
+    @property
+    def running(self) -> str:
+        """The innermost stage that runs now."""
+        return self._running
+
+    def so_far(self) -> dict[str, float]:
+        """Seconds per stage up to now, nothing booked: another thread may look while the stages run."""
+        seconds, running, mark = dict(self.seconds), self._running, self._mark
+        seconds[running] = seconds.get(running, 0.0) + max(time.perf_counter() - mark, 0.0)
+        return seconds
+
     def timed(self, stage: str, items: Iterable[Any]) -> Iterator[Any]:
         """Return the items of a stage, booking the time it needs (without the stages before it) under its
         name."""

@@ -11,6 +11,7 @@ from smug_recon.gadgets.protocol import Limits
 from smug_recon.scanner.catalogue import Catalogue
 from smug_recon.scanner.metrics import Metrics
 from smug_recon.scanner.models import Models
+from smug_recon.scanner.onlookers import Onlookers
 from smug_recon.scanner.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class House:
     catalogue: Catalogue
     models: Models = field(default_factory=Models)
     metrics: Metrics = field(default_factory=Metrics)
+    onlookers: Onlookers = field(default_factory=Onlookers)
     stopping: threading.Event = field(default_factory=threading.Event)
     ready: threading.Event = field(default_factory=threading.Event)
     closing: threading.Event = field(default_factory=threading.Event)

@@ -130,6 +130,7 @@ class Server:
     def _session(self, connected: socket.socket) -> None:
         house, account = self.house, Account(next(self._numbers))
         house.metrics.begin(account)
+        house.onlookers.began(account)
         try:
             wire = SessionSocket(
                 connected,
@@ -141,6 +142,7 @@ class Server:
             converse(wire, house, account)
         finally:
             house.metrics.end(account)
+            house.onlookers.ended(account)
 
     def _refuse(self, connected: socket.socket) -> None:
         """Read the first message, which shows how this host wants to be told, and tell it that there is no room."""

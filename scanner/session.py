@@ -17,6 +17,7 @@ from smug_recon.gadgets.connection import GuardedConnection
 from smug_recon.gadgets.early import prepare_while_reading
 from smug_recon.gadgets.timing import Report
 from smug_recon.scanner.log_lines import LogLines
+from smug_recon.scanner.onlookers import Onlooker
 from smug_recon.scanner.opening import FIRE, Opening, read_opening
 from smug_recon.scanner.turns import SharedModel
 from smug_recon.scanner.wire import SessionSocket, text_message
@@ -31,13 +32,15 @@ DONE, FALLBACK, FAILED, EMPTY, REFUSED = "done", "fallback", "failed", "empty", 
 
 @dataclass
 class Account:
-    """What is known of a session: number, kind of host, the chain's report, images sent, how it ended."""
+    """What is known of a session: number, kind of host, the chain's report, items received, images sent, how it ended."""
 
     number: int
     kind: str = "unknown"
     report: Report = field(default_factory=Report)
+    received: int = 0
     images: int = 0
     outcome: str = ""
+    error: str = ""
     began: float = field(default_factory=time.monotonic)
 
 
@@ -57,9 +60,15 @@ class Host:
     """The host as the chain sees it: items in, items out, and for FIRE the lines of the log as TEXT."""
 
     def __init__(
-        self, connection: GuardedConnection, wire: SessionSocket, lines: LogLines, account: Account
+        self,
+        connection: GuardedConnection,
+        wire: SessionSocket,
+        lines: LogLines,
+        account: Account,
+        onlooker: Onlooker,
     ) -> None:
         self._connection, self._wire, self._lines, self._account = connection, wire, lines, account
+        self._onlooker = onlooker
         self.header = connection.header
 
     def __iter__(self) -> Iterator[Any]:
@@ -71,6 +80,7 @@ class Host:
                 item = next(items)
             except StopIteration:
                 return
+            self._account.received += 1
             yield item
 
     def due(self, seconds: float) -> bool:
@@ -82,7 +92,9 @@ class Host:
         import ismrmrd
 
         self._connection.send(item)
-        self._account.images += isinstance(item, ismrmrd.Image)
+        if isinstance(item, ismrmrd.Image):
+            self._account.images += 1
+            self._onlooker.sent(self._account, item)
         self.tell()
 
     def tell(self) -> None:
@@ -100,7 +112,7 @@ def converse(wire: SessionSocket, house: House, account: Account) -> None:
         account.kind = opening.kind
         guarded = GuardedConnection(ServedConnection(wire, opening), wire.limits)
         with LogLines(threading.get_ident()) if opening.kind == FIRE else LogLines.none() as lines:
-            host = Host(guarded, wire, lines, account)
+            host = Host(guarded, wire, lines, account, house.onlookers)
             _reconstruct(host, opening, house, account)
             host.tell()
         guarded.finish()
@@ -112,7 +124,7 @@ def converse(wire: SessionSocket, house: House, account: Account) -> None:
             log.debug("session %d: nothing arrived", account.number)
             wire.hang_up()
             return
-        account.outcome = FAILED
+        account.outcome, account.error = FAILED, f"{type(error).__name__}: {error}"
         level = logging.ERROR if isinstance(error, SmugReconError) else logging.CRITICAL
         log.log(level, "session %d failed: %s: %s", account.number, type(error).__name__, error)
         _say(wire, guarded, error)
@@ -127,9 +139,11 @@ def _reconstruct(host: Host, opening: Opening, house: House, account: Account) -
 
     pipeline = opening.pipeline(house.catalogue)
     log.info("session %d: %s, pipeline %s", account.number, opening.kind, pipeline.name)
+    house.onlookers.opened(account, host.header, pipeline)
 
     def load() -> Any:
-        return SharedModel(house.models.get(pipeline), house.turns, house.stopping.is_set, house.lost)
+        model = house.models.get(pipeline)
+        return SharedModel(model, house.turns, house.stopping.is_set, house.lost, account.number)
 
     report = account.report
     model, items = report.call("prepare", prepare_while_reading, host, pipeline, load)

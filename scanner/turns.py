@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from smug_recon.gadgets.model import Model
 
 
+class Ticket:
+    """A place in the queue, and the session that holds it."""
+
+    def __init__(self, session: int) -> None:
+        self.session = session
+
+
 class Turns:
     """A queue before the device; no longer than ``most``, and first come is first served.
 
@@ -25,7 +32,7 @@ class Turns:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._queue: deque[object] = deque()
+        self._queue: deque[Ticket] = deque()
         self._changed = threading.Condition()
         self.waited_s = 0.0
 
@@ -34,10 +41,16 @@ class Turns:
         """How many wait, the one that has its turn left out."""
         return max(len(self._queue) - 1, 0)
 
+    @property
+    def order(self) -> list[int]:
+        """The sessions in the queue, the one that has the device first."""
+        with self._changed:
+            return [ticket.session for ticket in self._queue]
+
     @contextmanager
-    def turn(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    def turn(self, stopping: Callable[[], bool] = lambda: False, session: int = 0) -> Iterator[None]:
         """Have the device to oneself; StreamError if the queue is full or the server stops while waiting."""
-        ticket, began = object(), time.monotonic()
+        ticket, began = Ticket(session), time.monotonic()
         with self._changed:
             if len(self._queue) > self._most:
                 raise StreamError(
@@ -71,6 +84,7 @@ class SharedModel:
     stopping: Callable[[], bool]
     lost: Callable[[str], None] = lambda reason: None
     """Told when the device is gone and a session goes on without it."""
+    session: int = 0
 
     def on_cpu(self, reason: str) -> SharedModel:
         """The same model on the CPU, behind the same queue; the server hears that the device is lost."""
@@ -82,10 +96,10 @@ class SharedModel:
 
     def forward(self, *arguments: Any) -> Any:
         """Run the network on one slice when the turn has come."""
-        with self.turns.turn(self.stopping):
+        with self.turns.turn(self.stopping, self.session):
             return self.model.forward(*arguments)
 
     def warm_up(self, *arguments: int) -> float:
         """Warm up when the turn has come."""
-        with self.turns.turn(self.stopping):
+        with self.turns.turn(self.stopping, self.session):
             return self.model.warm_up(*arguments)
