@@ -2,22 +2,21 @@
 
 import typer
 
+from smug_recon.options import PIPELINE_HELP, Device, Group, Noise, Settings, overrides
+
 
 def command(
-    pipeline: str = typer.Argument("smug-cartesian", help="Pipeline YAML, Gadgetron XML, or a shipped name."),
+    pipeline: str = typer.Argument("smug-cartesian", help=PIPELINE_HELP),
     raw: str = typer.Option(None, "--raw", help="Raw scan to check as well: ISMRMRD HDF5 or stream."),
-    group: str = typer.Option(None, "-G", "--group", help="Group in the raw HDF5 file."),
-    noise: str = typer.Option(None, help="Raw file with the noise scan, where the scan has none of its own."),
-    device: str = typer.Option(None, help="auto, cpu or cuda."),
-    settings: list[str] = typer.Option(
-        [], "--set", metavar="KEY=VALUE", help="Any other setting, by dotted name."
-    ),
+    group: Group = None,
+    noise: Noise = None,
+    device: Device = None,
+    settings: Settings = None,
 ) -> None:
     """Check pipeline, model, device and raw scan before any data flow, and say what would be run."""
-    from smug_recon.pipeline import load_pipeline, parse_settings
+    from smug_recon.pipeline import load_pipeline
 
-    overrides = {"device": device} if device else {}
-    chosen = load_pipeline(pipeline).with_overrides({**overrides, **parse_settings(settings)})
+    chosen = load_pipeline(pipeline).with_overrides(overrides(settings, device))
 
     from smug_recon.gadgets.plan import build_plan
 

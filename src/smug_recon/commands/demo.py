@@ -4,6 +4,8 @@ from pathlib import Path
 
 import typer
 
+from smug_recon.options import PipelineOption, start_logging, unwind_on_sigterm
+
 WRITTEN = {
     "raw scan": "raw.h5",
     "truth": "truth.h5",
@@ -17,10 +19,10 @@ WRITTEN = {
 
 
 def command(
-    out: Path = typer.Option(Path("demo-out"), "-o", "--out", help="Folder for everything the demo writes."),
-    pipeline: str = typer.Option(
-        None, "-c", "--config", help="Pipeline YAML, Gadgetron XML, or a shipped name."
+    out: Path = typer.Option(
+        Path("demo-out"), "-o", "--out", file_okay=False, help="Folder for everything the demo writes."
     ),
+    pipeline: PipelineOption = None,
     contrast: str = typer.Option("t1w", help="t1w, t2w or flair."),
     slices: int = typer.Option(5, help="Number of slices."),
     seed: int = typer.Option(0, help="Of the synthetic head and the scan."),
@@ -29,20 +31,13 @@ def command(
 
     Writes raw.h5, truth.h5, images.h5, dicom/, preview/, timing.json, scores.json and comparison.png.
     """
-    if out.exists() and not out.is_dir():
-        raise typer.BadParameter(f"{out} is not a folder", param_hint="--out")
-
-    import logging
-    import signal
-    import sys
-
     from smug_recon.demonstration import demonstrate
     from smug_recon.replay.progress import Bars
     from smug_recon.replay.timing import timing_table
     from smug_recon.simulation.settings import ScanSettings
 
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # unwinds, which stops the node
+    start_logging()
+    unwind_on_sigterm()
     settings = ScanSettings(
         matrix_xy=(192, 240), coils=8, slices=slices, spacing_mm=12.0, contrast=contrast, seed=seed
     )

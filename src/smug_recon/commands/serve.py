@@ -4,6 +4,8 @@ from pathlib import Path
 
 import typer
 
+from smug_recon.options import Verbose
+
 
 def command(
     host: str = typer.Option("127.0.0.1", help="Address to listen on; the default is this machine only."),
@@ -25,7 +27,7 @@ def command(
     status_port: int = typer.Option(
         None, min=0, max=65535, help="Loopback port of /health, /ready and /metrics."
     ),
-    verbose: bool = typer.Option(False, "-v", "--verbose", help="Log more."),
+    verbose: Verbose = False,
 ) -> None:
     """Serve MRD sessions of FIRE, OpenRecon, gadgetron_ismrmrd_client and Gadgetron <connect>.
 
