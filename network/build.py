@@ -10,7 +10,7 @@ from smug_recon.network.end_to_end import RsE2E
 from smug_recon.network.smoothing import Plain, Smoothed
 from smug_recon.network.unet import UNet
 from smug_recon.network.unrolling import Unrolled
-from smug_recon.network.weighting import WeightedSmoothed, WeightEncoder
+from smug_recon.network.weighting import weighted_regulariser
 
 
 def build_denoiser(name: str, channels: tuple[int, ...] = (64, 96, 128), blocks: int = 3) -> nn.Module:
@@ -40,10 +40,12 @@ def build_network(
     mirror: bool = False,
     shared_noise: bool = False,
     reading: str = "image",
+    weighting: str = "image",
 ) -> Unrolled:
     """Return the unrolled network of a method around a denoiser: ``modl``, ``smug``, ``weighted-smug`` or ``rs-e2e``.
 
-    ``sigma`` and ``sampling`` are of the smoothing, ``mirror`` of ``smug``, ``reading`` of ``rs-e2e`` (:class:`RsE2E`).
+    ``sigma`` and ``sampling`` are of the smoothing, ``mirror`` of ``smug``, ``reading`` of ``rs-e2e`` (:class:`RsE2E`),
+    ``weighting`` of ``weighted-smug`` (:func:`weighted_regulariser`).
 
     Raises:
         ConfigurationError: unknown method.
@@ -65,7 +67,7 @@ def build_network(
     elif method == "smug":
         regulariser = Smoothed(denoiser, sigma, sampling, mirror)
     elif method == "weighted-smug":
-        regulariser = WeightedSmoothed(denoiser, WeightEncoder(), sigma, sampling)
+        regulariser = weighted_regulariser(weighting, denoiser, sigma, sampling)
     else:
         raise ConfigurationError(
             f"method {method!r}", "modl, smug, weighted-smug or rs-e2e", "correct network.method"

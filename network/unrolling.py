@@ -28,7 +28,7 @@ class Unrolled(nn.Module):
     """x_0 = A^H y; z_n = weighted mean of the regulariser's copies; x_{n+1} = (A^H A + lambda_n I)^-1 (A^H y + lambda_n z_n).
 
     Args:
-        regulariser: returns copies ``(s, b, 2, y, x)`` and weights ``(s, b)`` (:class:`Plain`, :class:`Smoothed`, ...).
+        regulariser: returns copies ``(s, b, 2, y, x)`` and their weights, ``(s, b)`` or ``(s, b, y, x)``.
         steps: N. More steps than N at run time repeat the last lambda.
         lam: lambda, where the noise level is 0.01.
         learned: one learned lambda a step, and a learned exponent of the noise level (clean data: smaller lambda).
@@ -125,17 +125,22 @@ class Unrolled(nn.Module):
         return image_byx, all_copies, all_weights
 
 
-def weighted_mean(copies_sbkyx: Tensor, weights_sb: Tensor) -> Tensor:
-    """Return ``sum_i w_i z_i / sum_i w_i`` over the copies, shape (b, 2, y, x), float32."""
-    weights = weights_sb[:, :, None, None, None]
+def over_pixels(weights: Tensor) -> Tensor:
+    """Return weights of images ``(s, b)`` as ``(s, b, 1, 1)``; those of pixels ``(s, b, y, x)`` as they are."""
+    return weights[:, :, None, None] if weights.dim() == 2 else weights
+
+
+def weighted_mean(copies_sbkyx: Tensor, weights: Tensor) -> Tensor:
+    """Return ``sum_i w_i z_i / sum_i w_i`` over the copies, shape (b, 2, y, x), float32; weights ``(s, b)`` or ``(s, b, y, x)``."""
+    weights = over_pixels(weights)[:, :, None]
     return (weights * copies_sbkyx.float()).sum(0) / weights.sum(0)
 
 
-def deviation(copies_sbkyx: Tensor, weights_sb: Tensor) -> Tensor:
+def deviation(copies_sbkyx: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted standard deviation of the complex copies, shape (b, y, x); zero for a single copy."""
-    mean = weighted_mean(copies_sbkyx, weights_sb)
+    mean = weighted_mean(copies_sbkyx, weights)
     square = (copies_sbkyx.float() - mean[None]).square().sum(2)
-    weights = weights_sb[:, :, None, None]
+    weights = over_pixels(weights)
     return ((weights * square).sum(0) / weights.sum(0)).sqrt()
 
 

@@ -77,7 +77,8 @@ class DataSettings(_Part):
 class MethodSettings(_Part):
     """One row of the tables: a network from its weights, or a reconstruction without training.
 
-    ``samples``, ``sigma``, ``sampling``, ``steps``, ``mirror`` replace the network's own at run time. ``bound`` restrains the
+    ``samples``, ``sigma``, ``sampling``, ``steps``, ``mirror`` replace the network's own at run time, ``weighting`` the weights of
+    its smoothing copies. ``bound`` restrains the
     denoiser's output to ``bound_at``: ``clip`` every real and imaginary part, ``tanh`` the same smoothly, ``norm`` projects the
     output, ``residual`` the difference to the input, on a ball of that L2 norm per root pixel.
     ``regularisation``: of CG-SENSE or L1-wavelet; ``auto`` tunes it on ``tuning_split``.
@@ -92,6 +93,7 @@ class MethodSettings(_Part):
     sampling: Literal["antithetic", "independent"] | None = None
     steps: int | None = None
     mirror: bool | None = None
+    weighting: Literal["uniform", "spread"] | None = None
     bound: Literal["none", "clip", "tanh", "norm", "residual"] = "none"
     bound_at: float = 1.2
     regularisation: float | Literal["auto"] = "auto"

@@ -10,6 +10,7 @@ from torch import nn
 
 from smug_recon.errors import ConfigurationError
 from smug_recon.network.smoothing import SAMPLINGS, Plain, Smoothed
+from smug_recon.network.weighting import weighted_regulariser
 from smug_recon.robustness.bounded import Bounded
 from smug_recon.robustness.config import MethodSettings
 from smug_recon.robustness.methods import CgSense, Method, NetworkMethod, ZeroFilled, set_steps
@@ -68,6 +69,8 @@ def network_method(
     changed = {"sigma": settings.sigma, "mirror": settings.mirror}
     if settings.sampling is not None:
         changed["antithetic"] = settings.sampling == SAMPLINGS[0]
+    if settings.weighting is not None:
+        _reweigh(settings, network)
     for module in list(network.modules()):
         for name, value in changed.items():
             if value is not None and hasattr(module, name):
@@ -79,3 +82,16 @@ def network_method(
     smooths = any(hasattr(module, "sigma") for module in network.modules())
     stochastic = smooths and settings.samples > 0
     return NetworkMethod(settings.name, model, network, settings.samples, stochastic)  # type: ignore[arg-type]
+
+
+def _reweigh(settings: MethodSettings, network: nn.Module) -> None:
+    """Give the copies of a smoothed network other weights, in place."""
+    old = getattr(network, "regulariser", None)
+    if not isinstance(old, Smoothed):
+        raise ConfigurationError(
+            f"method {settings.name}: weighting {settings.weighting} of a network without smoothing in its steps",
+            "the weights of smug or weighted-smug",
+            "take weighting out",
+        )
+    sampling = SAMPLINGS[0] if old.antithetic else SAMPLINGS[1]
+    network.regulariser = weighted_regulariser(str(settings.weighting), old.denoiser, old.sigma, sampling)

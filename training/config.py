@@ -90,6 +90,7 @@ class NetworkConfig(_Part):
     mirror: bool = False
     shared_noise: bool = False
     reading: Literal["image", "kspace"] = "image"
+    weighting: Literal["image", "pixel", "spread", "uniform"] = "image"
 
 
 class AttackConfig(_Part):

@@ -31,6 +31,7 @@ def network_of(config: NetworkConfig) -> Unrolled:
         mirror=config.mirror,
         shared_noise=config.shared_noise,
         reading=config.reading,
+        weighting=config.weighting,
     )
 
 

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from smug_recon.errors import ConfigurationError
 from smug_recon.network import Smoothed, smoothing_noise
-from smug_recon.network.unrolling import weighted_mean
+from smug_recon.network.unrolling import deviation, weighted_mean
+from smug_recon.network.weighting import weighted_regulariser
 
 
 class Saturating(nn.Module):
@@ -99,3 +101,47 @@ def test_mirrored_average_is_the_average_over_the_mirror_images() -> None:
     # over the four mirror images, and over a half turn, the ramp averages to its mean 1.5
     for samples in (2, 4):
         assert torch.allclose(weighted_mean(*smoothed(image, level, 0, samples)), 1.5 * image, atol=1e-5)
+
+
+def test_pixel_weights_that_are_equal_are_image_weights() -> None:
+    copies = torch.randn(3, 2, 2, 6, 5)
+    weights = torch.rand(3, 2) + 0.1
+    of_pixels = weights[:, :, None, None].expand(-1, -1, 6, 5)
+    for combine in (weighted_mean, deviation):
+        assert torch.allclose(combine(copies, of_pixels), combine(copies, weights))
+
+
+@pytest.mark.parametrize("weighting", ["image", "pixel", "spread"])
+def test_weights_are_positive_and_those_of_a_constant_noise_free_copy_are_equal(weighting: str) -> None:
+    smoothed = weighted_regulariser(weighting, Saturating(), 0.0, "independent").eval()
+    image = torch.randn(2, 2, 12, 10)
+    with torch.no_grad():
+        copies, weights = smoothed(image, torch.zeros(2), 1, 4)
+    assert float(weights.min()) > 0 and weights.shape[:2] == (4, 2)
+    assert torch.allclose(weighted_mean(copies, weights), Saturating()(image, torch.zeros(2)), atol=1e-6)
+
+
+def test_spread_weights_draw_the_mean_away_from_an_outlier_and_leave_a_pair_alone() -> None:
+    class OneWild(nn.Module):
+        calls = 0
+
+        def forward(self, image_bkyx: Tensor, level_b: Tensor) -> Tensor:
+            self.calls += 1
+            return image_bkyx + (5.0 if self.calls == 1 else 0.0)
+
+    image = torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(1))
+    level = torch.zeros(1)
+    plain = weighted_mean(
+        *weighted_regulariser("uniform", OneWild(), 0.01, "independent")(image, level, 1, 6)
+    )
+    robust = weighted_mean(
+        *weighted_regulariser("spread", OneWild(), 0.01, "independent")(image, level, 1, 6)
+    )
+    assert float((robust - image).abs().mean()) < 0.5 * float((plain - image).abs().mean())
+    weights = weighted_regulariser("spread", Saturating(), 0.05, "antithetic")(image, level, 1, 2)[1]
+    assert torch.allclose(weights[0], weights[1], atol=1e-3)
+
+
+def test_an_unknown_weighting_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="uniform, image, pixel or spread"):
+        weighted_regulariser("median", Saturating(), 0.01, "antithetic")

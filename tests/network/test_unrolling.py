@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from smug_recon.network import Didn, MoDL, RsE2E, Smoothed, Smug, UNet, Unrolled, WeightedSmug
 from smug_recon.network.conditioning import intensity_scale, noise_level
 from smug_recon.network.unrolling import to_channels, to_complex
+from smug_recon.network.weighting import weighted_regulariser
 from smug_recon.physics import fft_centred, sense_adjoint, sense_forward
 
 
@@ -44,6 +45,12 @@ NETWORKS = {
     ),
     "rs-e2e": lambda: RsE2E(trained_like(UNet((8, 8))), steps=2, lam=0.2, sampling="independent"),
     "weighted-smug": lambda: WeightedSmug(trained_like(UNet((8, 8))), steps=2, lam=0.2),
+    **{
+        f"weighted-{kind}": lambda kind=kind: Unrolled(
+            weighted_regulariser(kind, trained_like(UNet((8, 8))), 0.01, "independent"), steps=2, lam=0.2
+        )
+        for kind in ("pixel", "spread")
+    },
 }
 
 

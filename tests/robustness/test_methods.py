@@ -35,6 +35,22 @@ def test_networks_run_as_on_the_scanner(scene: Scene, method: str) -> None:
     assert own.stochastic == (method != "modl")
 
 
+def test_the_weights_of_the_copies_can_be_replaced(scene: Scene) -> None:
+    settings = MethodSettings(name="x", weights=Path("x"), samples=4, weighting="uniform")
+    smug = network_method(
+        settings.model_copy(update={"weighting": None}), randomised(network_config("smug"), 0), "x"
+    )
+    weighted = randomised(network_config("weighted-smug"), 0)
+    weighted.regulariser.denoiser.load_state_dict(smug.network.regulariser.denoiser.state_dict())
+    image = smug.from_kspace(scene.kspace_bcyx, scene, 3)
+    uniform = network_method(settings, weighted, "x")
+    assert torch.allclose(uniform.from_kspace(scene.kspace_bcyx, scene, 3), image)
+    spread = network_method(settings.model_copy(update={"weighting": "spread"}), weighted, "x")
+    assert not torch.allclose(spread.from_kspace(scene.kspace_bcyx, scene, 3), image)
+    with pytest.raises(ConfigurationError, match="without smoothing"):
+        network_method(settings, randomised(network_config("modl"), 0), "x")
+
+
 def test_settings_replace_the_networks_own(scene: Scene) -> None:
     network = randomised(network_config("smug"), 0)
     settings = MethodSettings(
