@@ -38,6 +38,11 @@ class Models:
             return self._held[key]
 
     @property
+    def names(self) -> list[tuple[str, str]]:
+        """File name and device of each in memory."""
+        return [(Path(file).name, str(model.device)) for (file, *_), model in list(self._held.items())]
+
+    @property
     def count(self) -> int:
         """How many are in memory."""
         return len(self._held)

@@ -42,6 +42,8 @@ class Account:
     outcome: str = ""
     error: str = ""
     began: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=time.monotonic)
+    """When the host last sent an item."""
 
 
 class ServedConnection(Connection):
@@ -81,6 +83,7 @@ class Host:
             except StopIteration:
                 return
             self._account.received += 1
+            self._account.heard = time.monotonic()
             yield item
 
     def due(self, seconds: float) -> bool:
