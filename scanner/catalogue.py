@@ -13,8 +13,15 @@ from smug_recon.configuration import LEGACY_PROPERTIES, node_configuration, our_
 from smug_recon.errors import ConfigurationError
 from smug_recon.pipeline import DEFAULT_PIPELINE, Pipeline, load_pipeline, shipped_folder
 
-PROTECTED = ("model.file", "model.sha256")
-"""Settings that a peer cannot make: what is executed is chosen on this machine."""
+PROTECTED = (
+    "model.file",
+    "model.sha256",
+    "spool.folder",
+    "spool.gigabytes",
+    "spool.session_gigabytes",
+    "spool.days",
+)
+"""Settings that a peer cannot make: what is executed, and what is written where, is chosen on this machine."""
 
 UPSTREAM = "prewhitened_upstream"
 """Dropped from a Gadgetron XML: the gadgets before the node are not run here, raw readouts arrive."""
@@ -75,8 +82,8 @@ class Catalogue:
             if name in overrides:
                 raise ConfigurationError(
                     f"the setting {name} from a host",
-                    "a model chosen on this machine",
-                    "put a pipeline file with the model into the folder of --configs",
+                    f"a {name.split('.')[0]} chosen on this machine",
+                    "put a pipeline file with this setting into the folder of --configs",
                 )
         return overrides
 

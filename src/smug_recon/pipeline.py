@@ -86,6 +86,26 @@ class Images(_Part):
     headroom: float = Field(2.0, ge=1, le=16)
 
 
+class SpoolSettings(_Part):
+    """Where the raw data of every session are kept as they arrive (nowhere without ``folder``), how much and how long.
+
+    ``gigabytes`` hold for all spools of the folder, ``session_gigabytes`` for each; after ``days`` those of sessions
+    that went well are removed.
+    """
+
+    folder: Path | None = None
+    gigabytes: float = Field(50.0, gt=0)
+    session_gigabytes: float = Field(20.0, gt=0)
+    days: float = Field(7.0, ge=0, le=36500)
+
+    @field_validator("folder")
+    @classmethod
+    def _absolute(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not folder.expanduser().is_absolute():
+            raise ValueError("an absolute path")
+        return folder
+
+
 class Pipeline(_Part):
     """All settings of one reconstruction; unknown keys and values out of range are refused."""
 
@@ -103,6 +123,7 @@ class Pipeline(_Part):
     partial_fourier: Literal["pocs", "zero_fill"] = "pocs"
     coil_maps: CoilMaps = CoilMaps()  # type: ignore[call-arg]
     images: Images = Images()  # type: ignore[call-arg]
+    spool: SpoolSettings = SpoolSettings()  # type: ignore[call-arg]
 
     @field_validator("images")
     @classmethod
@@ -123,8 +144,9 @@ class Pipeline(_Part):
         """SHA-256 of all settings as they hold, overrides included.
 
         Of the model its hash counts, not its place; the device does not count: the image tells on which it was made.
+        Nor does the spool, which touches no pixel.
         """
-        settings = self.model_dump(mode="json", exclude={"model": {"file"}, "device": True})
+        settings = self.model_dump(mode="json", exclude={"model": {"file"}, "device": True, "spool": True})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Pipeline:

@@ -27,7 +27,8 @@ ALLOWED: dict[str, set[str]] = {
     "calibration": {"calibration", "errors"},
     "network": {"network", "physics", "errors"},
     "simulation": {"simulation", "physics", "errors"},
-    "gadgets": {"gadgets", "physics", "calibration", "pipeline", "configuration", "errors", ""},
+    "spool": {"spool", "pipeline", "errors"},
+    "gadgets": {"gadgets", "spool", "physics", "calibration", "pipeline", "configuration", "errors", ""},
     "training": {
         "training",
         "network",
@@ -42,8 +43,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "robustness": {"robustness", "network", "training", "calibration", "physics", "simulation", "errors", ""},
     "dicom": {"dicom", "errors", ""},
-    "replay": {"replay", "gadgets", "dicom", "pipeline", "configuration", "errors", ""},
-    "scanner": {"scanner", "gadgets", "replay", "dicom", "pipeline", "configuration", "errors", ""},
+    "replay": {"replay", "spool", "gadgets", "dicom", "pipeline", "configuration", "errors", ""},
+    "scanner": {"scanner", "spool", "gadgets", "replay", "dicom", "pipeline", "configuration", "errors", ""},
+    "web": {"web", "scanner", "replay", "gadgets", "pipeline", "errors", ""},
     "pipelines": set(),
 }
 
