@@ -43,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "robustness": {"robustness", "network", "training", "calibration", "physics", "simulation", "errors", ""},
     "dicom": {"dicom", "errors", ""},
+    "pacs": {"pacs", "errors", ""},
     "replay": {"replay", "spool", "gadgets", "dicom", "pipeline", "configuration", "errors", ""},
     "scanner": {"scanner", "spool", "gadgets", "replay", "dicom", "pipeline", "configuration", "errors", ""},
     "web": {"web", "scanner", "replay", "gadgets", "pipeline", "errors", ""},

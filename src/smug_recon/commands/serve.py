@@ -27,6 +27,13 @@ def command(
     status_port: int = typer.Option(
         None, min=0, max=65535, help="Loopback port of /health, /ready and /metrics."
     ),
+    web: int = typer.Option(
+        None, min=0, max=65535, help="Port of the live page: sessions, images, timings; read-only."
+    ),
+    web_host: str = typer.Option(
+        "127.0.0.1", help="Address of the live page; the default is this machine only."
+    ),
+    web_images: bool = typer.Option(True, help="Whether the live page shows images and reports."),
     verbose: Verbose = False,
 ) -> None:
     """Serve MRD sessions of FIRE, OpenRecon, gadgetron_ismrmrd_client and Gadgetron <connect>.
@@ -59,7 +66,12 @@ def command(
             message_bytes=message_bytes, stall_seconds=stall, drain_seconds=60.0, drain_idle_seconds=10.0
         ),
     )
-    server = Server(House(settings, Catalogue(configs, parse_settings(alias))))
+    house = House(settings, Catalogue(configs, parse_settings(alias)))
+    server = Server(house)
+    if web is not None:
+        from smug_recon.web import LivePage
+
+        LivePage(house, web, web_host, web_images)  # to the end: it shows how the last sessions finish
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: server.close_door())
     server.start()
