@@ -19,7 +19,9 @@ from smug_recon.calibration import calibration_block, calibration_lines
 from smug_recon.calibration.espirit import first_set, map_space
 from smug_recon.calibration.map_sets import folded_share, map_sets
 from smug_recon.errors import DataError
+from smug_recon.gadgets.fallback import short
 from smug_recon.gadgets.items import Slice
+from smug_recon.gadgets.kinds import FEW_LINES, Failure
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.timing import Report
 from smug_recon.physics import fft_centred, ifft_centred
@@ -32,6 +34,7 @@ _SMALLEST_KERNEL = 3
 #: share of the object in which a second set of maps is needed, above which it is used
 FOLDED_SHARE = 0.01
 FOLDED = "the head is larger than the field of view and folds: two sets of coil maps"
+TOO_FEW = Failure("too few calibration lines for ESPIRiT", FEW_LINES)
 ONE_SET = "the head is larger than the field of view and folds: one set of coil maps leaves artefacts"
 
 
@@ -41,33 +44,49 @@ def coil_maps(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]
     A repetition without calibration lines of its own (some scanners acquire them once) takes the maps of the
     repetition before it at the same slice position.
 
-    Maps from low-resolution images count as a fallback.
+    Maps from low-resolution images count as a fallback. Where the estimation itself fails, ``no_maps`` says why, and the
+    slice is left to the root-sum-of-squares.
     """
     latest: dict[tuple[int, int, tuple[int, ...]], tuple[Tensor, Tensor | None]] = {}
     repeats = plan.repetitions > 1
     for item in items:
         if isinstance(item, Slice):
-            block_cyx = centre_block(item, plan)
             where = (item.key.slice, item.partition, item.left_out)
-            before = latest.get(where)
-            if block_cyx is not None:
-                _from_block(item, block_cyx, plan, report)
-            elif before is not None and before[0].shape == item.kspace_cyx.shape:
-                item.maps_cyx, item.second_maps_cyx = before
-                item.notes.append("coil maps of an earlier repetition")
-                if before[1] is not None:
-                    item.notes.append(FOLDED)
-            else:
-                item.maps_cyx = low_resolution_maps(item)
-                item.notes.append(
-                    "coil maps from low-resolution images: too few calibration lines for ESPIRiT"
-                )
-                report.fallbacks += 1
-                report.warn("too few calibration lines for ESPIRiT: coil maps from low-resolution images")
-            if repeats and block_cyx is not None and item.maps_cyx is not None:
+            try:
+                own = _estimate(item, latest.get(where), plan, report)
+                check_finite(item.maps_cyx, item.second_maps_cyx)
+            except Exception as error:  # of the libraries underneath: the slice does without maps
+                own, item.maps_cyx, item.second_maps_cyx = False, None, None
+                item.no_maps = f"the coil maps failed: {short(error)}"
+            if repeats and own and item.maps_cyx is not None:
                 latest[where] = item.maps_cyx, item.second_maps_cyx
             item.calibration_cyx = None
         yield item
+
+
+def _estimate(item: Slice, before: tuple[Tensor, Tensor | None] | None, plan: Plan, report: Report) -> bool:
+    """Set the maps of a slice; whether they are from calibration lines of its own, by ESPIRiT."""
+    block_cyx = centre_block(item, plan)
+    if block_cyx is not None:
+        _from_block(item, block_cyx, plan, report)
+        return True
+    if before is not None and before[0].shape == item.kspace_cyx.shape:
+        item.maps_cyx, item.second_maps_cyx = before
+        item.notes.append("coil maps of an earlier repetition")
+        if before[1] is not None:
+            item.notes.append(FOLDED)
+        return False
+    item.maps_cyx = low_resolution_maps(item)
+    item.notes.append(f"coil maps from low-resolution images: {TOO_FEW.reason}")
+    report.count_fallback(TOO_FEW)
+    report.warn(f"{TOO_FEW.reason}: coil maps from low-resolution images")
+    return False
+
+
+def check_finite(*maps: Tensor | None) -> None:
+    """DataError for maps that hold NaN or Inf."""
+    if not all(bool(torch.isfinite(torch.view_as_real(found)).all()) for found in maps if found is not None):
+        raise DataError("coil maps that are not finite", "finite maps", "look at the calibration lines")
 
 
 def centre_block(item: Slice, plan: Plan) -> Tensor | None:

@@ -18,6 +18,7 @@ import torch
 from smug_recon.errors import ModelError, SmugReconError
 from smug_recon.gadgets.card import Card
 from smug_recon.gadgets.fallback import is_out_of_memory, short
+from smug_recon.gadgets.kinds import GPU_LOST, NETWORK, NO_MODEL, OUT_OF_MEMORY, Failure
 from smug_recon.gadgets.model import Model
 from smug_recon.gadgets.timing import Report
 
@@ -56,8 +57,8 @@ class Guarded:
         """Where the network runs now."""
         return self.model.device
 
-    def attempt(self, work: Callable[[Model], Result]) -> tuple[Result | None, str]:
-        """Return what ``work`` makes of the model, or None and the reason in one line.
+    def attempt(self, work: Callable[[Model], Result]) -> tuple[Result | None, Failure | None]:
+        """Return what ``work`` makes of the model, or None and why there is nothing.
 
         ``work`` brings its result to the CPU itself: errors of a GPU come to light when it is waited for. Errors of
         this package that are not about the model (a server that stops, a broken stream) go through.
@@ -66,12 +67,13 @@ class Guarded:
         while True:
             try:
                 with torch.inference_mode():
-                    return work(self.model), ""
+                    return work(self.model), None
             except Exception as error:
                 if isinstance(error, SmugReconError) and not isinstance(error, ModelError):
                     raise
-                reason = short(error)
+                reason, missing = short(error), isinstance(error, ModelError)
                 memory = is_out_of_memory(error)
+                no_memory = memory or isinstance(error, MemoryError)
                 lost = not memory and is_lost(error, self.device)
             log.warning("the network failed: %s", reason)  # outside except: its frames hold memory of the GPU
             if memory and not emptied:
@@ -81,7 +83,8 @@ class Guarded:
                 continue
             if lost and self._to_cpu(reason):
                 continue
-            return None, reason
+            kind = OUT_OF_MEMORY if no_memory else GPU_LOST if lost else NO_MODEL if missing else NETWORK
+            return None, Failure(f"the network failed: {reason}", kind)
 
     def _to_cpu(self, reason: str) -> bool:
         """Go on with the same model on the CPU; False if it is there already or cannot be."""

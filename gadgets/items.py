@@ -125,6 +125,7 @@ class Slice:
     partition: int = 0  # of ``partitions`` along the slab of a 3-D scan
     partitions: int = 1
     barred: str = ""  # why the network is not to see this slice (``strict``)
+    no_maps: str = ""  # why there are no coil maps: what cannot be done without them is left out
 
 
 @dataclass

@@ -13,23 +13,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from smug_recon.calibration.reference import principal_coil
 from smug_recon.gadgets.assemble import one_sided
-from smug_recon.gadgets.calibration_box import (
-    Box,
-    calibration_box,
-    low_resolution_maps_at,
-    maps_at,
-    one_phase,
-    sides,
+from smug_recon.gadgets.calibration_box import sides
+from smug_recon.gadgets.fallback import (
+    CG_SENSE,
+    RSS,
+    ZERO_FILLED,
+    conventional,
+    finite,
+    root_sum_of_squares,
 )
-from smug_recon.gadgets.fallback import CG_SENSE, RSS, ZERO_FILLED, conventional, finite
 from smug_recon.gadgets.guard import Guarded
 from smug_recon.gadgets.items import Reconstruction, Volume
+from smug_recon.gadgets.kinds import STRICT, Failure
 from smug_recon.gadgets.matrix import crop_or_pad, interpolate
 from smug_recon.gadgets.model import Model
 from smug_recon.gadgets.partial_fourier import completed
 from smug_recon.gadgets.plan import Plan
+from smug_recon.gadgets.slab_maps import MapsOf
 from smug_recon.gadgets.timing import Report
 from smug_recon.gadgets.trained_range import outside_slab
 from smug_recon.gadgets.unroll import NOT_FINITE, SMUG, UNCERTAINTY, spread_of
@@ -71,8 +72,8 @@ def reconstruct_positions(
             images[role][..., columns] = image_xyz.permute(2, 1, 0)
     if network.note:
         notes.append(network.note)
-    if failures.network:
-        report.fall_back(failures.method, failures.reason)
+    if failures.first is not None:
+        report.fall_back(failures.method, failures.first)
     for role in wanted:
         if role == UNCERTAINTY and failures.network:
             report.warn("no uncertainty map of a slab with a fallback in it")
@@ -88,7 +89,12 @@ class Failures:
 
     network: int = 0
     cg_sense: int = 0
-    reason: str = ""
+    first: Failure | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why, in one line."""
+        return "" if self.first is None else self.first.reason
 
     @property
     def method(self) -> str:
@@ -102,7 +108,7 @@ class Failures:
 
 def at_positions(
     kspace_xcyz: Tensor,
-    maps_xcyz: Tensor,
+    maps_xcyz: Tensor | Failure,
     sampled_yz: Tensor,
     plan: Plan,
     network: Guarded,
@@ -111,6 +117,8 @@ def at_positions(
     barred: str = "",
 ) -> dict[str, Tensor]:
     """Return ``image_xyz`` of each role for some positions; where the network fails, what stands in for it."""
+    if isinstance(maps_xcyz, Failure):
+        return without_maps(kspace_xcyz, maps_xcyz, wanted, failures)
     mask_xyz = sampled_yz[None].expand(len(kspace_xcyz), -1, -1).contiguous()
     found = {SMUG: torch.zeros((len(kspace_xcyz), *sampled_yz.shape), dtype=torch.complex64)}
     spread_xyz = torch.zeros(found[SMUG].shape)
@@ -130,15 +138,15 @@ def at_positions(
             image_xyz, spread = model.forward(kspace, maps, mask, plan.pipeline.seed, plan.pipeline.samples)
             return image_xyz.to("cpu", torch.complex64), spread.to("cpu", torch.float32)
 
-        pair, reason = (None, barred) if barred else network.attempt(work)
+        pair, why_not = (None, Failure(barred, STRICT)) if barred else network.attempt(work)
         if pair is None:
-            bad, reason = seen, barred or f"the network failed: {reason}"
+            bad = seen
         else:
             found[SMUG][seen], spread_xyz[seen] = pair
-            bad, reason = [x for x in seen if not finite(found[SMUG][x])], NOT_FINITE
+            bad, why_not = [x for x in seen if not finite(found[SMUG][x])], NOT_FINITE
     if bad:
         failures.network += len(bad)
-        failures.reason = failures.reason or reason
+        failures.first = failures.first or why_not
         if conventional_xyz is None:
             conventional_xyz = _conventional(kspace_xcyz, solve, network, failures)
         found[SMUG][bad] = conventional_xyz[bad]
@@ -147,56 +155,23 @@ def at_positions(
     return found
 
 
+def without_maps(
+    kspace_xcyz: Tensor, why: Failure, wanted: list[str], failures: Failures
+) -> dict[str, Tensor]:
+    """Return the root-sum-of-squares of some positions for every role, marked as failures of network and CG-SENSE."""
+    failures.network += len(kspace_xcyz)
+    failures.cg_sense += len(kspace_xcyz)
+    failures.first = failures.first or why
+    found = dict.fromkeys(wanted, root_sum_of_squares(kspace_xcyz, [2, 3]))
+    return found | ({UNCERTAINTY: torch.zeros_like(found[SMUG])} if UNCERTAINTY in wanted else {})
+
+
 def _conventional(
     kspace_xcyz: Tensor, solve: Callable[[torch.device], Tensor], network: Guarded, failures: Failures
 ) -> Tensor:
     image_xyz, method, _ = conventional(kspace_xcyz, [2, 3], solve, network.device)
     failures.cg_sense += len(image_xyz) * (method == RSS)
     return image_xyz
-
-
-class MapsOf:
-    """The coil maps of a slab, made for the positions that are asked for."""
-
-    def __init__(self, volume: Volume, slab_czyx: Tensor, plan: Plan, report: Report) -> None:
-        self.notes: list[str] = []
-        self.settings = plan.pipeline.coil_maps
-        self.noise_level = 1.0 if volume.whitened else 0.0
-        self.shape_yz = (plan.lines_y, volume.lines_z)
-        mask_n = volume.mask_y
-        self.source_czyx = slab_czyx
-        if volume.calibration_cyx is not None and volume.calibration_mask_y is not None:
-            mask_n = volume.calibration_mask_y
-            self.source_czyx = volume.calibration_cyx.reshape(slab_czyx.shape)
-        self.mask_zy = mask_n.reshape(volume.lines_z, plan.lines_y)
-        self.box: Box | None = calibration_box(self.mask_zy, self.settings.calibration_width)
-        if slab_czyx.shape[0] > 1 and self.box is None:
-            self.notes.append("coil maps from low-resolution images: too few calibration lines for ESPIRiT")
-            report.fallbacks += 1
-            report.warn("too few calibration lines for ESPIRiT: coil maps from low-resolution images")
-        self.reference_c = principal_coil(self._block(slice(None)).flatten(1))
-
-    def at(self, columns: slice, kspace_xcyz: Tensor) -> Tensor:
-        """Return ``maps_xcyz`` of some positions."""
-        if kspace_xcyz.shape[1] == 1:
-            return torch.ones_like(kspace_xcyz)
-        if self.box is None:
-            own_xcyz = self.source_czyx[..., columns].permute(3, 0, 2, 1)
-            maps_xcyz = low_resolution_maps_at(own_xcyz, self.mask_zy.T)
-        else:
-            block_xcyz = self._block(columns).permute(3, 0, 2, 1).contiguous()
-            maps_xcyz = maps_at(block_xcyz, self.shape_yz, self.settings, self.noise_level)
-        return one_phase(maps_xcyz, self.reference_c)
-
-    def _block(self, columns: slice) -> Tensor:
-        """The calibration samples ``(c, kz, ky, x)`` of some positions."""
-        lines_z, lines_y = self.mask_zy.shape
-        if self.box is not None:
-            (z0, z1), (y0, y1) = self.box
-        else:
-            z0, z1 = max(0, lines_z // 2 - 4), lines_z // 2 + 4
-            y0, y1 = max(0, lines_y // 2 - 4), lines_y // 2 + 4
-        return self.source_czyx[:, z0:z1, y0:y1, columns]
 
 
 def partition_images(

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from smug_recon.gadgets.kinds import Failure
+
 log = logging.getLogger(__name__)
 
 #: environment variable that names the JSON file to write the report to
@@ -29,6 +31,7 @@ class Report:
         self.slices = 0
         self.fallbacks = 0
         self.fallback_reasons: dict[str, int] = {}
+        self.fallback_kinds: dict[str, int] = {}
         self.saturated = 0
         self.passed: dict[str, int] = {}
         self.left_out: dict[str, int] = {}
@@ -89,11 +92,16 @@ class Report:
             self.warnings.append(text)
             log.warning("%s", text)
 
-    def fall_back(self, method: str, reason: str) -> None:
-        """Count a slice for which ``method`` stood in, by its reason; the log hears of every reason once."""
+    def fall_back(self, method: str, why: Failure) -> None:
+        """Count a slice for which ``method`` stood in, by reason and kind; the log hears of every reason once."""
+        self.count_fallback(why)
+        self.warn(f"{why.reason}: {method} in its place, marked on the image")
+
+    def count_fallback(self, why: Failure) -> None:
+        """Count a slice that is not what was asked for, by reason and kind."""
         self.fallbacks += 1
-        self.fallback_reasons[reason] = self.fallback_reasons.get(reason, 0) + 1
-        self.warn(f"{reason}: {method} in its place, marked on the image")
+        self.fallback_reasons[why.reason] = self.fallback_reasons.get(why.reason, 0) + 1
+        self.fallback_kinds[why.kind] = self.fallback_kinds.get(why.kind, 0) + 1
 
     def lap(self) -> dict[str, float]:
         """Return the seconds of each stage since the last call."""
@@ -123,6 +131,7 @@ class Report:
             "slices": self.slices,
             "fallbacks": self.fallbacks,
             "fallback_reasons": dict(self.fallback_reasons),
+            "fallback_kinds": dict(self.fallback_kinds),
             "saturated_voxels": self.saturated,
             "peak_rss_mb": peak_rss_mb(),
             "passed_on": dict(self.passed),

@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from smug_recon.gadgets.fallback import CG_SENSE, RSS, ZERO_FILLED, conventional, finite
+from smug_recon.gadgets.fallback import CG_SENSE, RSS, ZERO_FILLED, conventional, finite, root_sum_of_squares
 from smug_recon.gadgets.folding import folded_conventional, folded_network
 from smug_recon.gadgets.guard import Guarded
 from smug_recon.gadgets.items import Reconstruction, Slice
+from smug_recon.gadgets.kinds import CG_SENSE_FAILED, COIL_MAPS, STRICT, Failure
+from smug_recon.gadgets.kinds import NOT_FINITE as NOT_FINITE_KIND
 from smug_recon.gadgets.model import Model
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.timing import Report
@@ -23,7 +25,7 @@ from smug_recon.physics import cg_sense
 
 SMUG = "SMUG"
 UNCERTAINTY = "SMUG uncertainty"
-NOT_FINITE = "the network gave values that are not finite"
+NOT_FINITE = Failure("the network gave values that are not finite", NOT_FINITE_KIND)
 
 Pair = tuple[Tensor, Tensor]
 """Image (complex64) and spread (float32), y x, on the CPU."""
@@ -46,17 +48,17 @@ def unroll(items: Iterable[Any], plan: Plan, model: Model | Guarded, report: Rep
 
 def reconstructions(item: Slice, plan: Plan, network: Guarded, report: Report) -> Iterator[Reconstruction]:
     """Yield the SMUG image of a slice, then the conventional one and the uncertainty if the pipeline asks for them."""
-    assert item.maps_cyx is not None
     wanted = plan.pipeline.images
-    found, reason = of_network(item, plan, network)
+    found, why_not = of_network(item, plan, network)
     stand_in: tuple[Tensor, str, str] | None = None
-    if found is not None:
+    if why_not is None and found is not None:
         smug = _of(item, SMUG, found[0], network)
     else:
+        assert why_not is not None
         stand_in = of_cg_sense(item, network.device)
         smug = _of(item, SMUG, stand_in[0], network)
-        mark(smug, stand_in[1], reason, stand_in[2])
-        report.fall_back(smug.method, reason)
+        mark(smug, stand_in[1], why_not.reason, stand_in[2])
+        report.fall_back(smug.method, why_not)
     yield smug
     if wanted.conventional:
         image_yx, method, why = stand_in or of_cg_sense(item, network.device)
@@ -64,7 +66,7 @@ def reconstructions(item: Slice, plan: Plan, network: Guarded, report: Report) -
         if method != CG_SENSE:
             mark(beside, method, f"CG-SENSE failed: {why}")
             if found is not None:  # a slice counts once
-                report.fall_back(method, beside.reason)
+                report.fall_back(method, Failure(beside.reason, CG_SENSE_FAILED))
         yield beside
     if wanted.uncertainty and found is not None:
         if bool(torch.isfinite(found[1]).all()):
@@ -73,16 +75,17 @@ def reconstructions(item: Slice, plan: Plan, network: Guarded, report: Report) -
             report.warn("the network gave a spread that is not finite: no uncertainty map of that slice")
 
 
-def of_network(item: Slice, plan: Plan, network: Guarded) -> tuple[Pair | None, str]:
+def of_network(item: Slice, plan: Plan, network: Guarded) -> tuple[Pair | None, Failure | None]:
     """Return image and spread of the network, or None and why there is none."""
     kspace_cyx, maps_cyx = item.kspace_cyx, item.maps_cyx
-    assert maps_cyx is not None
+    if maps_cyx is None:
+        return None, Failure(item.no_maps, COIL_MAPS)
     if not bool(kspace_cyx.any()) or not bool(maps_cyx.any()):  # a network may see something in nothing
         item.notes.append("no signal")
         nothing_yx = torch.zeros_like(kspace_cyx[0])
-        return (nothing_yx, nothing_yx.real.clone()), ""
+        return (nothing_yx, nothing_yx.real.clone()), None
     if item.barred:
-        return None, item.barred
+        return None, Failure(item.barred, STRICT)
 
     def work(model: Model) -> Pair:
         kspace_bcyx, maps_bscyx, mask_by = _inputs(item, model.device)
@@ -93,16 +96,18 @@ def of_network(item: Slice, plan: Plan, network: Guarded) -> tuple[Pair | None, 
             image_byx, spread_byx = model.forward(kspace_bcyx, maps_bscyx[:, 0], mask_by, seed, samples)
         return image_byx[0].to("cpu", torch.complex64), spread_byx[0].to("cpu", torch.float32)
 
-    found, reason = network.attempt(work)
+    found, why_not = network.attempt(work)
     if network.note:
         item.notes.append(network.note)
     if found is None:
-        return None, f"the network failed: {reason}"
-    return (found, "") if finite(found[0]) else (None, NOT_FINITE)
+        return None, why_not
+    return (found, None) if finite(found[0]) else (None, NOT_FINITE)
 
 
 def of_cg_sense(item: Slice, device: torch.device) -> tuple[Tensor, str, str]:
     """Return ``image_yx`` of CG-SENSE or of what takes its place, the method, and why it is not CG-SENSE."""
+    if item.maps_cyx is None:
+        return root_sum_of_squares(item.kspace_cyx[None], [2])[0], RSS, item.no_maps
 
     def solve(where: torch.device) -> Tensor:
         kspace_bcyx, maps_bscyx, mask_by = _inputs(item, where)
@@ -118,7 +123,7 @@ def mark(image: Reconstruction, method: str, reason: str, further: str = "") -> 
     """Say on an image that ``method`` stands in its place, why, and why it is not even CG-SENSE."""
     image.fallback, image.method, image.reason = True, method, reason
     image.notes.append(f"FALLBACK to {method}: {reason}")
-    if further:
+    if further and further not in reason:
         image.notes.append(f"CG-SENSE failed: {further}")
     if method == RSS:
         image.notes.append(ZERO_FILLED)

@@ -9,6 +9,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from smug_recon.gadgets.kinds import KINDS
+
 if TYPE_CHECKING:
     from smug_recon.scanner.house import House
     from smug_recon.scanner.session import Account
@@ -17,8 +19,8 @@ COUNTS = {
     "lines": "readouts of images that were reconstructed",
     "slices": "slices completed",
     "images": "images sent",
-    "fallbacks": "slices for which CG-SENSE stood in for the network",
 }
+FALLBACKS = "slices that are not what was asked for, by the kind of the reason"
 
 
 class Metrics:
@@ -26,7 +28,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.sums: dict[str, float] = dict.fromkeys(COUNTS, 0)
+        self.sums: dict[str, float] = dict.fromkeys((*COUNTS, "fallbacks"), 0)
+        self.fallbacks: dict[str, float] = dict.fromkeys(KINDS, 0)
         self.stage_s: dict[str, float] = {}
         self.ended: dict[tuple[str, str], int] = {}
         self.active = 0
@@ -73,6 +76,10 @@ class Metrics:
                 key = f"stage {stage}"
                 self.stage_s[stage] = self.stage_s.get(stage, 0.0) + seconds - seen.get(key, 0.0)
                 now[key] = seconds
+            for kind, number in list(report.fallback_kinds.items()):
+                key = f"fallback {kind}"
+                self.fallbacks[kind] += number - seen.get(key, 0)
+                now[key] = number
             self._seen[account.number] = now
 
     def text(self) -> bytes:
@@ -96,9 +103,13 @@ class Metrics:
             stages = CounterMetricFamily("smug_recon_stage_seconds", "seconds per stage", labels=["stage"])
             for stage, seconds in self.stage_s.items():
                 stages.add_metric([stage], seconds)
-            found: list[Any] = [ended, stages]
+            fallbacks = CounterMetricFamily("smug_recon_fallbacks", FALLBACKS, labels=["reason"])
+            for kind, number in self.fallbacks.items():
+                fallbacks.add_metric([kind], number)
+            found: list[Any] = [ended, stages, fallbacks]
             found += [
-                CounterMetricFamily(f"smug_recon_{n}", COUNTS[n], value=v) for n, v in self.sums.items()
+                CounterMetricFamily(f"smug_recon_{name}", about, value=self.sums[name])
+                for name, about in COUNTS.items()
             ]
             found.append(GaugeMetricFamily("smug_recon_sessions_active", "sessions now", value=self.active))
         if (house := self._house) is not None:
@@ -128,13 +139,16 @@ class _Collector:
 
 
 def gpu_memory() -> dict[str, int]:
-    """Allocated, reserved and free bytes of the GPU; nothing without one, or before torch has been imported."""
+    """Allocated, reserved and free bytes of the GPU; nothing without one, before torch is imported, or once it is lost."""
     torch = sys.modules.get("torch")
     cuda = getattr(torch, "cuda", None)
     if cuda is None or not hasattr(cuda, "is_initialized") or not cuda.is_initialized():
         return {}
-    return {
-        "allocated": cuda.memory_allocated(),
-        "reserved": cuda.memory_reserved(),
-        "free": cuda.mem_get_info()[0],
-    }
+    try:
+        return {
+            "allocated": cuda.memory_allocated(),
+            "reserved": cuda.memory_reserved(),
+            "free": cuda.mem_get_info()[0],
+        }
+    except Exception:  # a GPU that is lost answers nothing; the other numbers stand
+        return {}

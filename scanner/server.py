@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from smug_recon.errors import ConfigurationError, StreamError
+from smug_recon.gadgets.wire import Tap
 from smug_recon.scanner.house import House
 from smug_recon.scanner.opening import Opening, read_config
 from smug_recon.scanner.session import REFUSED, Account, converse
 from smug_recon.scanner.status import StatusPage
-from smug_recon.scanner.wire import SessionSocket, Tap
+from smug_recon.scanner.wire import SessionSocket
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Server:
                 "an address of this machine and a free port",
                 "choose another --host or --port, or stop the other server",
             ) from None
+        self._listener.settimeout(0.2)
         self.port = int(self._listener.getsockname()[1])
 
     def start(self) -> None:
@@ -70,7 +72,6 @@ class Server:
 
     def serve(self) -> None:
         """Accept sessions until ``close_door``."""
-        self._listener.settimeout(0.2)
         while not self.house.closing.is_set():
             try:
                 connected, address = self._listener.accept()

@@ -13,6 +13,7 @@ from failing import CUDA, IN_SCRIPT, SLICES, Raises, marked, outputs, plain, wri
 
 from smug_recon.errors import ModelError, StreamError
 from smug_recon.gadgets.fallback import CG_SENSE, short
+from smug_recon.gadgets.kinds import GPU_LOST, NETWORK, NO_MODEL, NOT_FINITE, OUT_OF_MEMORY, STRICT
 from smug_recon.gadgets.model import load_model
 from smug_recon.replay.offline import is_fallback
 
@@ -38,23 +39,29 @@ def test_a_failing_network_costs_one_slice_its_network(
     assert np.array_equal(smug[1].data, beside[1].data)
     assert report.fallbacks == 1
     assert list(report.fallback_reasons.values()) == [1] and reason in next(iter(report.fallback_reasons))
+    assert report.fallback_kinds == {NETWORK if how == "raise" else NOT_FINITE: 1}
     assert report.as_dict()["fallback_reasons"] == report.fallback_reasons
     assert reason in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("error", "reason", "kind"),
     [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "out of memory on the GPU"),
-        (RuntimeError(IN_SCRIPT), "out of memory on the GPU"),
-        (MemoryError(), "out of memory"),
-        (ModelError("the file is gone", "a file", "copy it"), "the file is gone"),
-        (ZeroDivisionError("division by zero"), "ZeroDivisionError"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+            "memory on the GPU",
+            OUT_OF_MEMORY,
+        ),
+        (RuntimeError(IN_SCRIPT), "out of memory on the GPU", OUT_OF_MEMORY),
+        (MemoryError(), "out of memory", OUT_OF_MEMORY),
+        (RuntimeError(CUDA), "illegal memory access", GPU_LOST),
+        (ModelError("the file is gone", "a file", "copy it"), "the file is gone", NO_MODEL),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError", NETWORK),
     ],
-    ids=["memory of the GPU", "the same in TorchScript", "memory", "model gone", "anything"],
+    ids=["memory of the GPU", "the same in TorchScript", "memory", "GPU", "model gone", "anything"],
 )
 def test_whatever_the_forward_raises_the_scan_goes_on(
-    conventional_model: Any, error: Exception, reason: str
+    conventional_model: Any, error: Exception, reason: str, kind: str
 ) -> None:
     found, report = outputs(Raises(conventional_model, error, 1, 2))
     # out of memory is tried once more: the second call is of the same slice, and fails again
@@ -64,6 +71,7 @@ def test_whatever_the_forward_raises_the_scan_goes_on(
     )
     assert marked(found[1], CG_SENSE, reason)
     assert report.fallbacks == (1 if retried else 2)
+    assert report.fallback_kinds == report.as_dict()["fallback_kinds"] == {kind: report.fallbacks}
 
 
 def test_memory_that_is_there_after_the_cache_was_emptied_costs_nothing(conventional_model: Any) -> None:
@@ -85,7 +93,7 @@ def test_strict_keeps_the_network_within_its_trained_range(conventional_model: A
     never = Raises(conventional_model, AssertionError("the network was run"), 0, 1, 2)
     found, report = outputs(never, strict=True)
     assert all(marked(image, CG_SENSE, "strict: acceleration") for image in found)
-    assert report.fallbacks == SLICES
+    assert report.fallback_kinds == {STRICT: SLICES}
     loose, lenient = outputs(conventional_model, strict=False)
     assert lenient.fallbacks == 0 and all(
         "outside the trained range" in i.meta["ImageComments"] for i in loose

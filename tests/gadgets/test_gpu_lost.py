@@ -82,4 +82,4 @@ def test_the_frames_of_a_failure_are_let_go_before_the_next_try() -> None:
         held.append(weakref.ref(big))
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    assert Guarded(object(), Report()).attempt(work)[1] == ""  # type: ignore[arg-type]
+    assert Guarded(object(), Report()).attempt(work)[1] is None  # type: ignore[arg-type]
