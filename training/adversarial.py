@@ -1,6 +1,8 @@
-"""What training adds to the measured k-space to harden a network: Gaussian jitter, or the worst perturbation of a given size."""
+"""What training adds to the data to harden a network: Gaussian jitter, or the worst perturbation of k-space or of the start."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -23,46 +25,84 @@ def jittered(batch: Batch, deviation: float) -> Tensor:
     return batch.kspace_bcyx + deviation * _sampled_noise(batch)
 
 
-def project(change_bcyx: Tensor, bound_b: Tensor, norm: str) -> Tensor:
-    """Return the point of each slice's ball nearest to a perturbation: |Re|, |Im| <= bound, or l2 norm <= bound."""
-    bound = bound_b[:, None, None, None]
+def project(change: Tensor, bound_b: Tensor, norm: str) -> Tensor:
+    """Return the point of each slice's ball nearest to a perturbation (b, ...): |Re|, |Im| <= bound, or l2 norm <= bound."""
+    bound = _per_slice(bound_b, change)
     if norm == "linf":
-        parts = torch.view_as_real(change_bcyx)
+        parts = torch.view_as_real(change)
         return torch.view_as_complex(
             torch.minimum(torch.maximum(parts, -bound[..., None]), bound[..., None]).contiguous()
         )
-    size = change_bcyx.abs().square().sum([1, 2, 3], keepdim=True).sqrt()
-    return change_bcyx * (bound / size.clamp_min(1e-20)).clamp_max(1.0)
+    return change * (bound / _length(change).clamp_min(1e-20)).clamp_max(1.0)
+
+
+def _per_slice(value_b: Tensor, like: Tensor) -> Tensor:
+    return value_b.view(-1, *[1] * (like.dim() - 1))
+
+
+def _length(change: Tensor) -> Tensor:
+    return change.abs().square().sum(list(range(1, change.dim())), keepdim=True).sqrt()
 
 
 def _ascent(gradient: Tensor, bound_b: Tensor, attack: AttackConfig) -> Tensor:
     """A step of 2 / steps times the bound: along the signs (linf), or along the gradient (l2)."""
-    size_b = 2.0 / attack.steps * bound_b
+    size = _per_slice(2.0 / attack.steps * bound_b, gradient)
     if attack.norm == "linf":
-        return (
-            torch.view_as_complex(torch.view_as_real(gradient).sign().contiguous())
-            * size_b[:, None, None, None]
-        )
-    length = gradient.abs().square().sum([1, 2, 3], keepdim=True).sqrt()
-    return gradient / length.clamp_min(1e-20) * size_b[:, None, None, None]
+        return torch.view_as_complex(torch.view_as_real(gradient).sign().contiguous()) * size
+    return gradient / _length(gradient).clamp_min(1e-20) * size
+
+
+def _worst(
+    reconstruct: Callable[[Tensor], Tensor],
+    noise: Tensor,
+    support: Tensor,
+    batch: Batch,
+    attack: AttackConfig,
+) -> Tensor:
+    """Return the perturbation that projected gradient ascent finds, beginning with unit ``noise`` times each slice's own bound."""
+    bound_b = attack.strength * torch.rand(noise.shape[0], device=noise.device)
+    change = project(noise * _per_slice(bound_b, noise), bound_b, attack.norm)
+    for _ in range(attack.steps):
+        change = change.detach().requires_grad_(True)
+        error = (reconstruct(change) - batch.target_byx).abs().square().sum()
+        (gradient,) = torch.autograd.grad(error, change)
+        change = project(change.detach() + _ascent(gradient * support, bound_b, attack), bound_b, attack.norm)
+    return change.detach()
 
 
 def attacked(network: Unrolled, batch: Batch, stage: StageConfig) -> Tensor:
     """Return the k-space of a batch with the perturbation that projected gradient ascent finds against the network (Madry 2018,
     arXiv 1706.06083), differentiated through A^H y and the data consistency solves; smoothing noise is drawn anew in every step.
     """
-    attack = stage.attack
-    assert attack is not None
-    bound_b = attack.strength * torch.rand(batch.kspace_bcyx.shape[0], device=batch.kspace_bcyx.device)
-    change = project(_sampled_noise(batch) * bound_b[:, None, None, None], bound_b, attack.norm)
-    for _ in range(attack.steps):
-        change = change.detach().requires_grad_(True)
+    assert stage.attack is not None
+
+    def reconstruct(change: Tensor) -> Tensor:
         adjoint_byx = sense_adjoint(batch.kspace_bcyx + change, batch.maps_bcyx, batch.mask_by)
-        image_byx, _, _ = network.unroll(
-            adjoint_byx, batch.maps_bcyx, batch.mask_by, batch.level_b, -1, stage.samples
-        )
-        error = (image_byx - batch.target_byx).abs().square().sum()
-        (gradient,) = torch.autograd.grad(error, change)
-        gradient = gradient * batch.mask_by[:, None, :, None]
-        change = project(change.detach() + _ascent(gradient, bound_b, attack), bound_b, attack.norm)
-    return (batch.kspace_bcyx + change).detach()
+        return network.unroll(adjoint_byx, batch.maps_bcyx, batch.mask_by, batch.level_b, -1, stage.samples)[
+            0
+        ]
+
+    support = batch.mask_by[:, None, :, None]
+    return batch.kspace_bcyx + _worst(reconstruct, _sampled_noise(batch), support, batch, stage.attack)
+
+
+def worst_start(network: Unrolled, adjoint_byx: Tensor, batch: Batch, stage: StageConfig) -> Tensor:
+    """Return the start x_0 near A^H y from which the network goes most astray; data consistency keeps the measured data.
+
+    With smoothing copies this is adversarial training of the smoothed network (Salman 2019, arXiv 1906.04584).
+    """
+    assert stage.attack is not None
+
+    def reconstruct(change: Tensor) -> Tensor:
+        return network.run_steps(
+            adjoint_byx + change,
+            adjoint_byx,
+            batch.maps_bcyx,
+            batch.mask_by,
+            batch.level_b,
+            -1,
+            stage.samples,
+        )[0]
+
+    noise = torch.view_as_complex(torch.randn([*adjoint_byx.shape, 2], device=adjoint_byx.device))
+    return adjoint_byx + _worst(reconstruct, noise, torch.ones_like(noise.real), batch, stage.attack)

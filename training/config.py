@@ -94,13 +94,15 @@ class NetworkConfig(_Part):
 
 
 class AttackConfig(_Part):
-    """Adversarial training: the worst perturbation of the sampled k-space, sought anew for every batch by projected gradients.
+    """Adversarial training: the worst perturbation, sought anew for every batch by projected gradients.
 
-    ``strength`` bounds |Re| and |Im| of every sample, or with ``l2`` the root of the energy over all samples of a slice, in
-    units of the normalised image; a slice's own bound is drawn uniformly from 0 to ``strength``.
+    ``domain``: of the sampled ``kspace``, or of the ``start`` x_0 alone. ``strength`` bounds |Re| and |Im| of every sample or
+    pixel, or with ``l2`` the root of the energy over all of a slice, in units of the normalised image; a slice's own bound is
+    drawn uniformly from 0 to ``strength``.
     """
 
     strength: float
+    domain: Literal["kspace", "start"] = "kspace"
     norm: Literal["linf", "l2"] = "linf"
     steps: int = 3
 
@@ -155,6 +157,13 @@ class TrainingConfig(_Part):
     save_every_s: float = 120.0
     start: Path | None = None
     recompute: bool = False
+
+    @model_validator(mode="after")
+    def _attackable(self) -> TrainingConfig:
+        domains = {stage.attack.domain for stage in self.stages if stage.attack is not None}
+        if self.network.method == "rs-e2e" and "start" in domains:
+            raise ValueError("rs-e2e begins at noisy starts of its own: attack its kspace")
+        return self
 
 
 def load_config(path: Path) -> TrainingConfig:

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint as recomputed
 from tqdm import tqdm
 
 from smug_recon.physics import sense_adjoint
-from smug_recon.training.adversarial import attacked, jittered
+from smug_recon.training.adversarial import attacked, jittered, worst_start
 from smug_recon.training.batches import Batch, ScanBatches, stream
 from smug_recon.training.checkpoint import load_checkpoint, save_checkpoint
 from smug_recon.training.config import StageConfig, TrainingConfig
@@ -104,10 +104,12 @@ class Trainer:
             self.network.iterations = stage.iterations or self.config.network.iterations
             if stage.jitter > 0:
                 batch = replace(batch, kspace_bcyx=jittered(batch, stage.jitter))
-            if stage.attack is not None:
+            domain = None if stage.attack is None else stage.attack.domain
+            if domain == "kspace":
                 batch = replace(batch, kspace_bcyx=attacked(self.network, batch, stage))
             adjoint_byx = sense_adjoint(batch.kspace_bcyx, batch.maps_bcyx, batch.mask_by)
-            loss, image_byx = ustab_loss(self.network, adjoint_byx, batch, stage)
+            start_byx = worst_start(self.network, adjoint_byx, batch, stage) if domain == "start" else None
+            loss, image_byx = ustab_loss(self.network, adjoint_byx, batch, stage, start_byx)
         return loss, float(psnr_db(image_byx.detach(), batch.target_byx).mean())
 
     def train_on(self, batch: Batch, stage: StageConfig) -> tuple[float, float]:

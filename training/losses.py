@@ -26,17 +26,20 @@ def denoising_loss(denoiser: nn.Module, batch: Batch, sigma: float, root: bool) 
 
 
 def ustab_loss(
-    network: Unrolled, adjoint_byx: Tensor, batch: Batch, stage: StageConfig
+    network: Unrolled, adjoint_byx: Tensor, batch: Batch, stage: StageConfig, start_byx: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return ``ustab * sum_n mean_i MSE(D(x_n + e_i), u) / N + final * MSE(x_N, t)`` and the reconstruction x_N.
 
     The stability target u is the label t, or D(t) (not detached), as in the conference and the journal version. ``samples`` 0
-    leaves the smoothing noise out. Without ``root`` and with ``ustab`` = N this is the paper's sum.
+    leaves the smoothing noise out. Without ``root`` and with ``ustab`` = N this is the paper's sum. ``start_byx``: another x_0
+    than A^H y.
     """
     target = to_channels(batch.target_byx)
-    image_byx, copies, _ = network.unroll(
-        adjoint_byx, batch.maps_bcyx, batch.mask_by, batch.level_b, -1, stage.samples
-    )
+    fixed = (batch.maps_bcyx, batch.mask_by, batch.level_b, -1, stage.samples)
+    if start_byx is None:
+        image_byx, copies, _ = network.unroll(adjoint_byx, *fixed)
+    else:
+        image_byx, copies, _ = network.run_steps(start_byx, adjoint_byx, *fixed)
     stable = target
     if stage.target == "denoised-label":
         stable, _ = network.regulariser(target, batch.level_b, -1, 0)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from smug_recon.errors import ConfigurationError
-from smug_recon.training.adversarial import attacked, jittered, project
+from smug_recon.physics import sense_adjoint
+from smug_recon.training.adversarial import attacked, jittered, project, worst_start
 from smug_recon.training.batches import Batch, ScanBatches
 from smug_recon.training.config import AttackConfig, StageConfig, TrainingConfig, load_config
 from smug_recon.training.convert import convert
@@ -93,6 +94,42 @@ def test_an_attack_hurts_more_than_noise_of_its_energy(
         return float((image - batch.target_byx).abs().square().sum())
 
     assert error(worst) > 1.02 * error(batch.kspace_bcyx + noise) > 1.02 * error(batch.kspace_bcyx)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_worst_start_hurts_more_than_a_noisy_one_and_leaves_the_data_alone(
+    config: TrainingConfig, tmp_path: Path, norm: str
+) -> None:
+    batch, trainer = batch_of(config), Trainer(config, tmp_path)
+    attack = AttackConfig.model_validate({"strength": 0.5, "norm": norm, "steps": 8, "domain": "start"})
+    stage = StageConfig(task="unroll", updates=1, samples=0, attack=attack)
+    adjoint = sense_adjoint(batch.kspace_bcyx, batch.maps_bcyx, batch.mask_by)
+    torch.manual_seed(0)
+    worst = worst_start(trainer.network, adjoint, batch, stage)
+    change = worst - adjoint
+    noise = torch.randn_like(change)
+    noise *= (change.abs().square().sum([1, 2]) / noise.abs().square().sum([1, 2])).sqrt()[:, None, None]
+    data = (adjoint, batch.maps_bcyx, batch.mask_by, batch.level_b, 0, 0)
+
+    def error(start: torch.Tensor) -> float:
+        with torch.no_grad():
+            image = trainer.network.run_steps(start, *data)[0]
+        return float((image - batch.target_byx).abs().square().sum())
+
+    assert error(worst) > error(adjoint + noise) and error(worst) > error(adjoint)
+    assert trainer.loss(batch, stage)[0].isfinite()
+
+
+def test_rs_e2e_has_no_start_of_its_own_to_attack(config: TrainingConfig) -> None:
+    attack = AttackConfig(strength=0.1, domain="start")
+    content = config.model_copy(
+        update={
+            "network": config.network.model_copy(update={"method": "rs-e2e"}),
+            "stages": (StageConfig(task="unroll", updates=1, attack=attack),),
+        }
+    )
+    with pytest.raises(ValueError, match="rs-e2e"):
+        TrainingConfig.model_validate(content.model_dump())
 
 
 def test_a_network_starts_from_the_weights_of_another_method(config: TrainingConfig, tmp_path: Path) -> None:
