@@ -65,11 +65,7 @@ class GuardedHandshake(Connection):
         except StreamError:
             raise
         except Exception as error:
-            raise HeaderError(
-                f"an MRD header that cannot be parsed ({type(error).__name__})",
-                "a document of the schema ismrmrd.xsd",
-                "convert the raw data with a current converter",
-            ) from error
+            raise HeaderError.unparsed(error) from error
         self.socket.end_message()
         return header, raw
 

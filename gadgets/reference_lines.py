@@ -86,17 +86,14 @@ def grid_of(lines: ReferenceLines, space: Space, item: Slice, plan: Plan, report
     return Grid(axes, (shifts[0], shifts[1], shifts[2]))
 
 
-def calibration_of(
-    lines: ReferenceLines, space: Space, item: Slice, plan: Plan, report: Report
+def calibration_of_slice(
+    lines: ReferenceLines, space: Space, grid: Grid, report: Report
 ) -> tuple[Tensor, Tensor] | None:
-    """Return ``(calibration_cyx, mask_y)`` of reference lines on the grid of a slice, None if they do not fit.
+    """Return ``(calibration_cyx, mask_y)`` of reference lines on the grid of a slice, None if they do not reach it.
 
     Raises:
-        DataError: reference lines of different numbers of samples, or samples outside their encoded matrix.
+        DataError: samples outside their encoded matrix.
     """
-    grid = grid_of(lines, space, item, plan, report)
-    if grid is None:
-        return None
     (_, axis_y, axis_x), (_, shift_y, shift_x) = grid.axes_zyx, grid.shift_zyx_mm
     places, kspace_cnx = stacked(lines, space)
     rows = [y for _, y in places]

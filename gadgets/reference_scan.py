@@ -22,7 +22,7 @@ from smug_recon.gadgets.calibration_box import calibration_box, sides
 from smug_recon.gadgets.items import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE, Slice, SliceKey, Volume
 from smug_recon.gadgets.partitions import partitions
 from smug_recon.gadgets.plan import Plan
-from smug_recon.gadgets.reference_lines import ReferenceLines, Space, calibration_of, offset_mm
+from smug_recon.gadgets.reference_lines import ReferenceLines, Space, calibration_of_slice, grid_of, offset_mm
 from smug_recon.gadgets.reference_slab import calibration_of_slab
 from smug_recon.gadgets.timing import Report
 
@@ -102,8 +102,12 @@ class ReferenceScan:
             self.report.warn("the reference scan of a slab is not used for one partition of it")
             return
         (number, _), lines = found
-        make = calibration_of_slab if isinstance(item, Volume) else calibration_of
-        made = make(lines, self.spaces[number], item, self.plan, self.report)
+        space = self.spaces[number]
+        grid = grid_of(lines, space, item, self.plan, self.report)
+        if grid is None:
+            return
+        make = calibration_of_slab if isinstance(item, Volume) else calibration_of_slice
+        made = make(lines, space, grid, self.report)
         if made is None or usable(made[1], self.plan, isinstance(item, Volume)) <= own_lines(item, self.plan):
             return
         item.calibration_cyx, item.calibration_mask_y = made

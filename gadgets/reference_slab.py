@@ -6,25 +6,20 @@ import torch
 from torch import Tensor
 
 from smug_recon.gadgets.calibration_box import calibration_box
-from smug_recon.gadgets.items import Slice
-from smug_recon.gadgets.plan import Plan
-from smug_recon.gadgets.reference_lines import ReferenceLines, Space, grid_of, readout_waves, stacked
+from smug_recon.gadgets.reference_lines import Grid, ReferenceLines, Space, readout_waves, stacked
 from smug_recon.gadgets.regrid import image_waves, reach
 from smug_recon.gadgets.timing import Report
 from smug_recon.physics import fft_centred
 
 
 def calibration_of_slab(
-    lines: ReferenceLines, space: Space, item: Slice, plan: Plan, report: Report
+    lines: ReferenceLines, space: Space, grid: Grid, report: Report
 ) -> tuple[Tensor, Tensor] | None:
-    """Return ``(calibration_cnx, mask_n)`` of reference lines on the grid (z, y) of a slab, None if they do not fit.
+    """Return ``(calibration_cnx, mask_n)`` of reference lines on the grid (z, y) of a slab, None if they hold no full box.
 
     Raises:
-        DataError: reference lines of different numbers of samples, or samples outside their encoded matrix.
+        DataError: samples outside their encoded matrix.
     """
-    grid = grid_of(lines, space, item, plan, report)
-    if grid is None:
-        return None
     places, kspace_cnx = stacked(lines, space)
     box = box_of(places)
     if box is None:

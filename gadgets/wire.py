@@ -143,10 +143,7 @@ class GuardedSocket:
             try:
                 if self._drain_until is not None:
                     self._shorten_timeout(self._drain_until)
-                if SCATTER:
-                    count = self.socket.recvmsg_into([target, self._ahead])[0]
-                else:
-                    count = self.socket.recv_into(target)
+                return self._receive_once(target)
             except TimeoutError:
                 if self.in_step and self.patient:
                     continue  # a pause between two messages: the scanner may take its time
@@ -155,19 +152,29 @@ class GuardedSocket:
                     "the rest of the message",
                     "check the host; SMUG_RECON_STALL_SECONDS sets how long a message may stall",
                 ) from None
-            except OSError as error:
-                raise StreamError(
-                    f"a connection lost ({error.strerror or error}) at byte {self._taken} of {self._where()}",
-                    "a close message (id 4) at the end of the scan",
-                    "look for the reason in the log of the host",
-                ) from error
-            if count == 0:
-                raise StreamError(
-                    f"the end of the stream at byte {self._taken} of {self._where()}",
-                    "a close message (id 4) at the end of the scan",
-                    "the host died or gave up: look into its log; images sent so far may be incomplete",
-                )
-            return count
+
+    def _receive_once(self, target: memoryview) -> int:
+        """Wait for bytes as long as the socket's timeout and receive what is there, at least 1; TimeoutError, StreamError."""
+        try:
+            if SCATTER:
+                count = self.socket.recvmsg_into([target, self._ahead])[0]
+            else:
+                count = self.socket.recv_into(target)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise StreamError(
+                f"a connection lost ({error.strerror or error}) at byte {self._taken} of {self._where()}",
+                "a close message (id 4) at the end of the scan",
+                "look for the reason in the log of the host",
+            ) from error
+        if count == 0:
+            raise StreamError(
+                f"the end of the stream at byte {self._taken} of {self._where()}",
+                "a close message (id 4) at the end of the scan",
+                "the host died or gave up: look into its log; images sent so far may be incomplete",
+            )
+        return count
 
     def _where(self) -> str:
         return f"{self._name} (after {self.messages} messages)"

@@ -145,11 +145,7 @@ def _parsed(text: bytes) -> ismrmrd.xsd.ismrmrdHeader:
     except HeaderError:
         raise
     except Exception as error:
-        raise HeaderError(
-            f"an MRD header that cannot be parsed ({type(error).__name__})",
-            "a document of the schema ismrmrd.xsd",
-            "convert the raw data with a current converter",
-        ) from None
+        raise HeaderError.unparsed(error) from None
 
 
 def _expect(wire: SessionSocket, expected: int, what: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from smug_recon.errors import StreamError
 from smug_recon.gadgets.protocol import TEXT, Limits, uint16, uint32
-from smug_recon.gadgets.wire import SCATTER, GuardedSocket
+from smug_recon.gadgets.wire import GuardedSocket
 
 TICK_S = 0.25
 """How soon a waiting session notices that the server stops, in seconds."""
@@ -66,25 +66,10 @@ class SessionSocket(GuardedSocket):
                     "a server that is being stopped", "the whole scan before that", "send the scan again"
                 )
             try:
-                if SCATTER:
-                    count = self.socket.recvmsg_into([target, self._ahead])[0]
-                else:
-                    count = self.socket.recv_into(target)
+                count = self._receive_once(target)
             except TimeoutError:
                 self._check_silence()
                 continue
-            except OSError as error:
-                raise StreamError(
-                    f"a connection lost ({error.strerror or error}) at byte {self._taken} of {self._where()}",
-                    "a close message (id 4) at the end of the scan",
-                    "look for the reason in the log of the host",
-                ) from error
-            if count == 0:
-                raise StreamError(
-                    f"the end of the stream at byte {self._taken} of {self._where()}",
-                    "a close message (id 4) at the end of the scan",
-                    "the host died or gave up: look into its log",
-                )
             self._heard = time.monotonic()
             if self._drain_until is not None and self._heard > self._drain_until:
                 raise StreamError(

@@ -30,6 +30,15 @@ class ModelError(SmugReconError):
 class HeaderError(SmugReconError):
     """The MRD header describes a scan that this chain cannot reconstruct."""
 
+    @classmethod
+    def unparsed(cls, error: Exception) -> HeaderError:
+        """The error for a header that is no MRD header at all; of the cause its kind is told, not its text."""
+        return cls(
+            f"an MRD header that cannot be parsed ({type(error).__name__})",
+            "a document of the schema ismrmrd.xsd",
+            "convert the raw data with a current converter",
+        )
+
 
 class StreamError(SmugReconError):
     """The byte stream breaks the message protocol."""
