@@ -17,14 +17,16 @@ from xml.etree.ElementTree import Element
 
 import ismrmrd
 from gadgetron.external import Connection
+from gadgetron.types.acquisition_bucket import AcquisitionBucket
 from gadgetron.types.image_array import ImageArray
 from gadgetron.types.recon_data import ReconData
 
 from smug_recon.errors import SmugReconError, StreamError
 
 from . import protocol, readers, writers
+from .items import LAST_IN_MEASUREMENT, LAST_IN_REPETITION, LAST_IN_SLICE
 from .protocol import Limits
-from .wire import GuardedSocket
+from .wire import GuardedSocket, Tap
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ WRITERS: list[tuple[type, Callable[[GuardedSocket, Any], None]]] = [
     (ismrmrd.Waveform, writers.write_waveform),
     (ismrmrd.Acquisition, writers.write_acquisition),
 ]
+LAST = LAST_IN_SLICE | LAST_IN_REPETITION | LAST_IN_MEASUREMENT
 
 
 class GuardedConnection:
@@ -60,11 +63,26 @@ class GuardedConnection:
         for identifier, reader in READERS.items():
             connection.add_reader(identifier, reader)
         # Not add_writer: what gadgetron 1.4.1 registers there takes one argument and is called with two.
+        self.footnote: Callable[[], str] = lambda: ""
+        """What is added to the error that the host is told."""
         connection.writers[:0] = [(_accepts(kind), writer) for kind, writer in WRITERS]
 
     def set_limits(self, limits: Limits) -> None:
         """Replace the bounds on lengths and silences."""
         self._wire.set_limits(limits)
+
+    def listen_in(self, tap: Tap, at_slice_end: Callable[[], None]) -> None:
+        """Let ``tap`` hear all bytes behind the handshake, and be told when all lines of a slice have been read."""
+        self._wire.listen_in(tap, at_slice_end)
+
+    @property
+    def handshake(self) -> bytes:
+        """Configuration (id 2) and MRD header (id 3) as they came, for the spool."""
+        raw = self.connection.raw_bytes
+        return b"".join(
+            protocol.uint16.pack(identifier) + protocol.uint32.pack(len(text)) + bytes(text)
+            for identifier, text in ((protocol.CONFIG, raw.config), (protocol.HEADER, raw.header))
+        )
 
     @property
     def header(self) -> ismrmrd.xsd.ismrmrdHeader:
@@ -103,6 +121,8 @@ class GuardedConnection:
                 "check the host and its version",
             ) from error
         self._wire.end_message()
+        if ends_slice(item):
+            self._wire.at_slice_end()
         return item
 
     def _control(self, identifier: int) -> None:
@@ -157,7 +177,7 @@ class GuardedConnection:
         if self._wire.closed:
             return
         name = "" if isinstance(error, SmugReconError) else f"{type(error).__name__}: "
-        self._wire.fail(f"smug-recon: {name}{error}")
+        self._wire.fail(f"smug-recon: {name}{error}{self.footnote()}")
         self._wire.start_draining()
         try:
             self._skip_to_close()
@@ -174,6 +194,13 @@ class GuardedConnection:
                 self._read(identifier)
             else:
                 self._control(identifier)
+
+
+def ends_slice(item: Any) -> bool:
+    """Whether the host says that a slice is complete: a LAST flag, or an array or bucket of the C++ front end."""
+    if isinstance(item, ismrmrd.Acquisition):
+        return bool(item.flags & LAST)
+    return isinstance(item, AcquisitionBucket | ReconData)
 
 
 def _accepts(kind: type) -> Callable[[Any], bool]:

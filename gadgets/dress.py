@@ -41,6 +41,8 @@ def dress(
     for item in items:
         if isinstance(item, Reconstruction):
             index = image_index(item.key, plan, used.setdefault(item.role, set()), item.partition)
+            if report is not None and report.announced:
+                item.notes = [*item.notes, *report.announced]
             image = dressed(item, index, plan, model, title)
             if report is not None:
                 image.meta[TIMING] = seconds_text(report.lap())

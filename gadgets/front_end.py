@@ -26,14 +26,17 @@ if TYPE_CHECKING:
 def reconstruct_buffers(connection: gadgetron.external.Connection) -> None:
     """Reconstruct the scan that arrives in ReconData (1023), acquisition buckets (1050) or plain readouts."""
     from smug_recon.gadgets.connection import session
+    from smug_recon.gadgets.spooled import spooled
 
-    with session(connection) as host:
+    with spooled("reconstruct_buffers") as spool, session(connection) as host:
         from smug_recon.configuration import pipeline_of
         from smug_recon.gadgets.buffers import MessageArrival, unpack
         from smug_recon.gadgets.stream import prepare, run
         from smug_recon.gadgets.timing import Report
 
+        spool.listen(host)
         pipeline, report, arrival = pipeline_of(host.config), Report(), MessageArrival()
+        spool.settled(pipeline, report)
         plan, model = report.call("prepare", prepare, host.header, pipeline, None)
         first, items = look_ahead(unpack(host, arrival, report))
         header = host.header

@@ -34,12 +34,15 @@ def reconstruct(connection: gadgetron.external.Connection) -> None:
     text.
     """
     from smug_recon.gadgets.connection import session
+    from smug_recon.gadgets.spooled import spooled
 
-    with session(connection) as host:
+    with spooled() as spool, session(connection) as host:
         from smug_recon.configuration import pipeline_of
         from smug_recon.gadgets.early import prepare_while_reading
 
+        spool.listen(host)
         pipeline, report = pipeline_of(host.config), Report()
+        spool.settled(pipeline, report)
         model, items = report.call("prepare", prepare_while_reading, host, pipeline)
         run(items, host.send, host.header, pipeline, model, report)
 

@@ -36,6 +36,7 @@ class Report:
         self.passed: dict[str, int] = {}
         self.left_out: dict[str, int] = {}
         self.warnings: list[str] = []
+        self.announced: list[str] = []
         self._lap: dict[str, float] = {}
         self._running = "other"
         self._began = self._mark = time.perf_counter()
@@ -91,6 +92,12 @@ class Report:
         if text not in self.warnings:
             self.warnings.append(text)
             log.warning("%s", text)
+
+    def announce(self, text: str) -> None:
+        """Say something in the log, in the report and in the comments of every image from now on."""
+        self.warn(text)
+        if text not in self.announced:
+            self.announced.append(text)
 
     def fall_back(self, method: str, why: Failure) -> None:
         """Count a slice for which ``method`` stood in, by reason and kind; the log hears of every reason once."""

@@ -12,6 +12,7 @@ import logging
 import selectors
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from .protocol import CLOSE, ERROR, NAMES, Limits, uint16, uint64
 log = logging.getLogger(__name__)
 
 READ_AHEAD_BYTES = 16384
+Tap = Callable[[memoryview], None]
+"""Called with all bytes of a session in the order of their arrival, before any of them is parsed."""
 SCATTER = hasattr(socket.socket, "recvmsg_into")  # not on Windows
 
 
@@ -46,6 +49,8 @@ class GuardedSocket:
         self._name = "the first message"
         self._taken = 0  # bytes of the present message read so far
         self._drain_until: float | None = None
+        self.tap: Tap | None = None
+        self.at_slice_end: Callable[[], None] = lambda: None  # told when all lines of a slice have been read
         self._ahead = memoryview(bytearray(READ_AHEAD_BYTES))
         self._start = self._end = 0
         self._outgoing: list[bytes] = []
@@ -80,6 +85,12 @@ class GuardedSocket:
         with selectors.DefaultSelector() as selector:
             selector.register(self.socket, selectors.EVENT_READ)
             return bool(selector.select(seconds))
+
+    def listen_in(self, tap: Tap, at_slice_end: Callable[[], None]) -> None:
+        """Let ``tap`` hear all bytes from the next message on, those included that have been received already."""
+        if self._end > self._start:
+            tap(self._ahead[self._start : self._end])
+        self.tap, self.at_slice_end = tap, at_slice_end
 
     def end_message(self) -> None:
         """Say that the message in hand has been read to its last byte."""
@@ -174,6 +185,10 @@ class GuardedSocket:
                 "a close message (id 4) at the end of the scan",
                 "the host died or gave up: look into its log; images sent so far may be incomplete",
             )
+        if self.tap is not None:
+            self.tap(target[:count])
+            if count > len(target):
+                self.tap(self._ahead[: count - len(target)])
         return count
 
     def _where(self) -> str:

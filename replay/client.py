@@ -21,6 +21,8 @@ from smug_recon.replay.node import Node
 PATIENCE_S = 900.0
 """Longest silence, in seconds, with nothing sent and nothing received, before the node counts as hung."""
 PIECE_BYTES = 256 * 1024
+BROKEN_OFF = "the end of the stream at byte 0 of the message identifier"
+"""What the node says of a stream that ends without its end mark, between two messages."""
 
 Item: TypeAlias = ismrmrd.Acquisition | ismrmrd.Image | ismrmrd.Waveform
 log = logging.getLogger(__name__)
@@ -34,19 +36,27 @@ def play(
     receive: Callable[[Item], None],
     progress: Callable[[int], None] = lambda acquisitions: None,
     patience_s: float = PATIENCE_S,
+    whole: Callable[[], bool] = lambda: True,
 ) -> int:
     """Send id 2, id 3, all blocks and id 4, hand each item that comes back to ``receive``; readouts sent.
 
     A second thread sends, so that neither side waits for ever when both buffers are full. StreamError with
     the node's own text (id 8), with its way of dying, or after ``patience_s`` seconds of silence.
+
+    ``whole`` is asked behind the last block: if it was not the last of the scan, the stream ends without id 4, as it
+    did at the scanner. The node then sends the slices that are complete and says that the stream broke off.
     """
-    sender = _Sender(node.socket, configuration, header_xml, blocks)
+    sender = _Sender(node.socket, configuration, header_xml, blocks, whole)
     reader = _Reader(node, sender, progress, patience_s)
     sender.thread.start()
     try:
         while (message_id := wire.read_id(reader.read)) != wire.CLOSE:
             if message_id == wire.ERROR:
-                raise _reported(node, wire.read_text(reader.read, "error text", 8), sender)
+                text = wire.read_text(reader.read, "error text", 8)
+                if sender.broke_off and BROKEN_OFF.encode() in text:
+                    node.wait(30.0)
+                    return sender.acquisitions
+                raise _reported(node, text, sender)
             if message_id not in (wire.ACQUISITION, wire.IMAGE, wire.WAVEFORM):
                 raise StreamError(
                     f"message id {message_id} from the node",
@@ -86,13 +96,19 @@ class _Sender:
     """Everything that goes to the node, in a thread of its own."""
 
     def __init__(
-        self, connection: socket.socket, configuration: bytes, header_xml: bytes, blocks: Iterable[wire.Block]
+        self,
+        connection: socket.socket,
+        configuration: bytes,
+        header_xml: bytes,
+        blocks: Iterable[wire.Block],
+        whole: Callable[[], bool],
     ) -> None:
-        self._socket, self._blocks = connection, blocks
+        self._socket, self._blocks, self._whole = connection, blocks, whole
         self._start = wire.text_message(wire.CONFIG, configuration) + wire.text_message(
             wire.HEADER, header_xml
         )
         self.acquisitions = 0
+        self.broke_off = False
         self.moved = time.monotonic()
         self.error: BaseException | None = None
         self.stop = threading.Event()
@@ -112,7 +128,11 @@ class _Sender:
                     break
                 self._send(block.payload)
                 self.acquisitions += block.acquisitions
-            self._send(wire.close_message())
+            if self.stop.is_set() or self._whole():
+                self._send(wire.close_message())
+            else:
+                self.broke_off = True
+                self._socket.shutdown(socket.SHUT_WR)
         except BaseException as error:  # handed to the receiving side, which raises it
             self.error = error
             if not isinstance(error, OSError):

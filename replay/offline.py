@@ -28,7 +28,9 @@ from smug_recon.replay.node import Node
 from smug_recon.replay.noise import noise_scan, without_noise
 from smug_recon.replay.preview import write_previews
 from smug_recon.replay.raw import open_raw
+from smug_recon.replay.spooled import SpoolRaw, settings_of
 from smug_recon.replay.timing import VARIABLE, read_timing, write_timing
+from smug_recon.spool.keeping import VARIABLE as SPOOL
 
 Progress = Callable[[int, int | None, int], None]
 """Called with acquisitions sent, acquisitions of the scan (None if unknown) and images received."""
@@ -49,6 +51,8 @@ class ReplayResult:
     previews: list[Path] = field(default_factory=list)
     dicom: list[Path] = field(default_factory=list)
     nifti: list[Path] = field(default_factory=list)
+    cut: str = ""
+    """Why the scan is not whole; empty unless a spool breaks off."""
 
 
 def replay(
@@ -74,12 +78,18 @@ def replay(
     ``noise`` is a raw file with the noise scan; it replaces one in the scan itself. Without it, and without noise
     readouts in the scan, the noise scan is sought in the other groups of the same HDF5 file.
 
+    Of a spool the settings are those of its session unless ``pipeline`` is given; one that breaks off in mid-scan gives
+    the slices that were complete.
+
     Pipeline, model, device and header are checked first, then the node runs as a second process. Any error of
     ``errors.py``; an ``images.h5`` of an earlier run stays until the new one is complete.
     """
     started = time.perf_counter()
-    configuration = configuration_element(pipeline, overrides or {})
+    configuration = configuration_element(pipeline or settings_of(raw), overrides or {})
     with open_raw(raw, group) as source:
+        spool = source if isinstance(source, SpoolRaw) else None
+        if spool is not None:
+            target = (target[0], spool.target)
         header, header_xml = parse_header(source.header_xml)
         heads = read_heads(raw, group)[1] if Path(raw).is_file() else None
         scan = noise_scan(source, raw, header, heads, noise)
@@ -94,7 +104,7 @@ def replay(
         with (
             removed_at_the_end(node_timing),
             ImageFile(out / "images.h5", header_xml) as file,
-            Node(out / "node.log", *target, environment={VARIABLE: str(node_timing)}) as node,
+            Node(out / "node.log", *target, environment={VARIABLE: str(node_timing), SPOOL: ""}) as node,
         ):
 
             def receive(item: Item) -> None:
@@ -115,10 +125,14 @@ def replay(
                 receive,
                 lambda acquisitions: progress(acquisitions, source.acquisitions, sum(file.counts.values())),
                 patience_s,
+                lambda: spool is None or spool.whole,
             )
+            cut = spool.cut if spool is not None else ""
             if not file.counts:
                 raise DataError(
-                    f"no image from {sent} acquisitions", "at least one complete slice", f"read {node.log}"
+                    f"no image from {sent} acquisitions{f' of a scan that breaks off ({cut})' if cut else ''}",
+                    "at least one complete slice",
+                    f"read {node.log}",
                 )
             file.finish()
             timing = read_timing(node_timing)
@@ -135,7 +149,7 @@ def replay(
     write_timing(out / "timing.json", timing)
     fallbacks = max(fallbacks, int(timing.get("fallbacks", 0)))
     counts = dict(file.counts)
-    return ReplayResult(file.path, counts, sent, fallbacks, timing, passed_on, previews, files, volumes)
+    return ReplayResult(file.path, counts, sent, fallbacks, timing, passed_on, previews, files, volumes, cut)
 
 
 def check(

@@ -1,4 +1,4 @@
-"""Open a raw scan: an ISMRMRD HDF5 file or stream, a fastMRI file, or what can be converted to one of them."""
+"""Open a raw scan: an ISMRMRD HDF5 file or stream, a fastMRI file, a spool, or what can be converted to one of them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from smug_recon.replay.convert import START_BYTES, as_ismrmrd, is_mrd2
 from smug_recon.replay.fastmri import FastMriRaw, is_fastmri
 from smug_recon.replay.hdf5 import Hdf5Raw
 from smug_recon.replay.mrdstream import StreamRaw
+from smug_recon.replay.spooled import open_spool
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -32,6 +33,8 @@ def open_raw(path: Path | str, group: str | None = None) -> Raw:
     if str(path) == "-":
         return _open_pipe(sys.stdin.buffer, group)
     path = Path(path)
+    if path.is_dir():
+        return open_spool(path)
     if not path.is_file() and not path.is_fifo():
         raise DataError(f"no file {path}", "an ISMRMRD HDF5 file or stream", "check the path")
     if path.is_file() and path.stat().st_size == 0:

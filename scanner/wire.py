@@ -6,17 +6,13 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable
 
 from smug_recon.errors import StreamError
 from smug_recon.gadgets.protocol import TEXT, Limits, uint16, uint32
-from smug_recon.gadgets.wire import GuardedSocket
+from smug_recon.gadgets.wire import GuardedSocket, Tap
 
 TICK_S = 0.25
 """How soon a waiting session notices that the server stops, in seconds."""
-
-Tap = Callable[[memoryview], None]
-"""Called with all bytes of a session in the order of their arrival, before any of them is parsed."""
 
 
 class SessionSocket(GuardedSocket):
@@ -34,13 +30,13 @@ class SessionSocket(GuardedSocket):
         tap: Tap | None = None,
     ) -> None:
         self.idle_seconds = idle_seconds
-        self.tap = tap
         self.texts = False
         self._stopping = stopping
         self._quick_end = False
         self._held: int | None = None
         self._heard = time.monotonic()
         super().__init__(connected, limits)
+        self.tap = tap
 
     def set_limits(self, limits: Limits) -> None:
         """Replace the bounds on lengths and silences."""
@@ -75,9 +71,6 @@ class SessionSocket(GuardedSocket):
                 raise StreamError(
                     "a host that goes on sending after an error", "its close", "end the session"
                 )
-            if self.tap is not None:
-                self.tap(target[: min(count, len(target))])
-                self.tap(self._ahead[: max(count - len(target), 0)])
             return count
 
     def _check_silence(self) -> None:

@@ -95,11 +95,7 @@ class SpoolFolder:
 
     def spools(self) -> list[Kept]:
         """All spools, the oldest first."""
-        try:
-            paths = sorted(Path(entry) for entry in os.scandir(self.path) if NAME.fullmatch(entry.name))
-        except FileNotFoundError:
-            return []
-        return [kept for path in paths if not path.is_symlink() and (kept := _look(path)) is not None]
+        return spools(self.path)
 
     def reserve(self, name: str, wanted: int) -> bool:
         """Reserve ``wanted`` bytes for the spool ``name``, making room if need be; whether that succeeded. OSError."""
@@ -132,6 +128,15 @@ class SpoolFolder:
                 if entry.name.startswith(".removed-"):  # a removal that was broken off
                     shutil.rmtree(entry.path, ignore_errors=True)
             return sum(_remove(kept.path) for kept in over if kept.path in surplus or _ended(kept) <= limit)
+
+
+def spools(folder: Path) -> list[Kept]:
+    """The spools in a folder, the oldest first; none if there is no such folder."""
+    try:
+        paths = sorted(Path(entry) for entry in os.scandir(folder) if NAME.fullmatch(entry.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [kept for path in paths if not path.is_symlink() and (kept := _look(path)) is not None]
 
 
 def _look(path: Path) -> Kept | None:
