@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from smug_recon.gadgets.answered import answered
 from smug_recon.physics import ifft_centred
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def conventional(
     for where in dict.fromkeys((device, torch.device("cpu"))):
         try:
             with torch.inference_mode():
-                image_byx = solve(where).to("cpu", torch.complex64)
+                image_byx = answered(lambda where=where: solve(where).to("cpu", torch.complex64), where)
             if finite(image_byx):
                 return image_byx, CG_SENSE, ""
             reason = "values that are not finite"

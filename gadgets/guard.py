@@ -3,7 +3,7 @@
 After a CUDA error the context of the process is poisoned: every later call on that device fails. The model is then
 loaded on the CPU from the bytes that were hashed at the start (the file may be gone by now), the slice is computed
 again there, and the rest of the scan stays there. Out of memory is no loss of the device: the cache is emptied, the
-slice tried once more, then given up.
+slice tried once more, then given up. A device that does not answer at all counts as lost (``answered.py``).
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import torch
 
 from smug_recon.errors import ModelError, SmugReconError
+from smug_recon.gadgets.answered import SILENT, answered
 from smug_recon.gadgets.card import Card
 from smug_recon.gadgets.fallback import is_out_of_memory, short
 from smug_recon.gadgets.kinds import GPU_LOST, NETWORK, NO_MODEL, OUT_OF_MEMORY, Failure
@@ -27,7 +29,16 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 #: what the errors of a device say that is gone; matched in lower case
-LOST = ("cuda error", "cuda driver", "cudnn_status", "cublas_status", "cufft_", "no cuda gpus", "nvml")
+LOST = (
+    "cuda error",
+    "cuda driver",
+    "cudnn_status",
+    "cublas_status",
+    "cufft_",
+    "no cuda gpus",
+    "nvml",
+    SILENT,
+)
 
 
 class Guarded:
@@ -67,7 +78,7 @@ class Guarded:
         while True:
             try:
                 with torch.inference_mode():
-                    return work(self.model), None
+                    return answered(partial(work, self.model), self.device), None
             except Exception as error:
                 if isinstance(error, SmugReconError) and not isinstance(error, ModelError):
                     raise
@@ -115,7 +126,7 @@ def warmed_up(model: Model, sizes: tuple[int, int, int, int]) -> Model:
     """
     try:
         for _ in range(2):
-            model.warm_up(*sizes)
+            answered(partial(model.warm_up, *sizes), model.device)
     except Exception as error:
         if isinstance(error, SmugReconError) and not isinstance(error, ModelError):
             raise
@@ -134,6 +145,6 @@ def is_lost(error: BaseException, device: torch.device) -> bool:
     if device.type != "cuda":
         return False
     try:
-        return float(torch.ones(8, device=device).sum().item()) != 8.0
+        return answered(lambda: float(torch.ones(8, device=device).sum().item()) != 8.0, device)
     except Exception as found:
         return not is_out_of_memory(found)

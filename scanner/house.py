@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from smug_recon.errors import ConfigurationError, StreamError
 from smug_recon.gadgets.protocol import Limits
@@ -12,7 +13,10 @@ from smug_recon.scanner.catalogue import Catalogue
 from smug_recon.scanner.metrics import Metrics
 from smug_recon.scanner.models import Models
 from smug_recon.scanner.onlookers import Onlookers
-from smug_recon.scanner.turns import Turns
+from smug_recon.scanner.turns import SharedModel, Turns
+
+if TYPE_CHECKING:
+    from smug_recon.gadgets.model import Model
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +56,8 @@ class House:
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.settings.sessions)
+        self.cpu_turns = Turns(self.settings.sessions)
+        self.gpu_lost = ""
         self.metrics.watch(self)
 
     def check(self) -> None:
@@ -63,8 +69,24 @@ class House:
 
     def lost(self, reason: str) -> None:
         """The device is gone: sessions go on without it, and ``/ready`` says so until the server is started anew."""
+        if self.gpu_lost:
+            return
+        self.gpu_lost = reason
+        self.models.leave_gpu(reason)
         self.trouble = "the GPU was lost: what runs now runs on the CPU; start the server anew"
         log.error("%s (%s)", self.trouble, reason)
+
+    def shared(self, model: Model, session: int) -> SharedModel:
+        """A model behind the queue before the device, for one session."""
+        return SharedModel(
+            model,
+            self.cpu_turns if self.gpu_lost and model.device.type == "cpu" else self.turns,
+            self.stopping.is_set,
+            self.lost,
+            session,
+            spare=self.cpu_turns,
+            gone=lambda: self.gpu_lost,
+        )
 
     def warm_up(self) -> None:
         """Load the default model, so that the first session does not wait for it."""
@@ -73,6 +95,6 @@ class House:
         try:
             self.models.get(load_pipeline())
             self.ready.set()
-        except Exception as error:
+        except Exception as error:  # every session tries again, and tells its host
             self.trouble = f"the model cannot be loaded: {type(error).__name__}: {error}"
             log.error("the model cannot be loaded: %s", error)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from smug_recon.gadgets.kinds import KINDS
@@ -35,6 +36,7 @@ class Metrics:
         self.active = 0
         self._seen: dict[int, dict[str, float]] = {}
         self._house: House | None = None
+        self.more: list[Callable[[], list[Any]]] = []
 
     def watch(self, house: House) -> None:
         """Take queue, limits and readiness from here."""
@@ -113,16 +115,20 @@ class Metrics:
             ]
             found.append(GaugeMetricFamily("smug_recon_sessions_active", "sessions now", value=self.active))
         if (house := self._house) is not None:
-            turns = house.turns
+            queues = (house.turns, house.cpu_turns)
+            waiting, waited_s = sum(q.waiting for q in queues), sum(q.waited_s for q in queues)
             found += [
                 GaugeMetricFamily(
                     "smug_recon_sessions_limit", "sessions at once", value=house.settings.sessions
                 ),
-                GaugeMetricFamily("smug_recon_queue", "slices that wait for the device", value=turns.waiting),
+                GaugeMetricFamily("smug_recon_queue", "slices that wait for the device", value=waiting),
                 CounterMetricFamily(
-                    "smug_recon_queue_seconds", "seconds waited for the device", value=turns.waited_s
+                    "smug_recon_queue_seconds", "seconds waited for the device", value=waited_s
                 ),
                 GaugeMetricFamily("smug_recon_models", "models in memory", value=house.models.count),
+                GaugeMetricFamily(
+                    "smug_recon_gpu_lost", "1 once the GPU is lost", value=bool(house.gpu_lost)
+                ),
                 GaugeMetricFamily(
                     "smug_recon_ready", "1 when the model is loaded", value=house.ready.is_set()
                 ),
@@ -130,7 +136,7 @@ class Metrics:
         memory = GaugeMetricFamily("smug_recon_gpu_memory_bytes", "memory of the GPU", labels=["kind"])
         for kind, size in gpu_memory().items():
             memory.add_metric([kind], size)
-        return [*found, memory]
+        return [*found, memory, *(family for source in self.more for family in source())]
 
 
 class _Collector:

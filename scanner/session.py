@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -19,7 +18,6 @@ from smug_recon.gadgets.timing import Report
 from smug_recon.scanner.log_lines import LogLines
 from smug_recon.scanner.onlookers import Onlooker
 from smug_recon.scanner.opening import FIRE, Opening, read_opening
-from smug_recon.scanner.turns import SharedModel
 from smug_recon.scanner.wire import SessionSocket, text_message
 
 if TYPE_CHECKING:
@@ -129,11 +127,15 @@ def converse(wire: SessionSocket, house: House, account: Account) -> None:
             return
         account.outcome, account.error = FAILED, f"{type(error).__name__}: {error}"
         level = logging.ERROR if isinstance(error, SmugReconError) else logging.CRITICAL
-        log.log(level, "session %d failed: %s: %s", account.number, type(error).__name__, error)
+        trace = None if isinstance(error, SmugReconError) else error  # for whoever mends it
+        name = type(error).__name__
+        log.log(level, "session %d failed: %s: %s", account.number, name, error, exc_info=trace)
         _say(wire, guarded, error)
     finally:
-        with contextlib.suppress(Exception):
+        try:
             house.metrics.follow(account)
+        except Exception:
+            log.exception("session %d is not in the metrics", account.number)
 
 
 def _reconstruct(host: Host, opening: Opening, house: House, account: Account) -> None:
@@ -145,8 +147,7 @@ def _reconstruct(host: Host, opening: Opening, house: House, account: Account) -
     house.onlookers.opened(account, host.header, pipeline)
 
     def load() -> Any:
-        model = house.models.get(pipeline)
-        return SharedModel(model, house.turns, house.stopping.is_set, house.lost, account.number)
+        return house.shared(house.models.get(pipeline), account.number)
 
     report = account.report
     model, items = report.call("prepare", prepare_while_reading, host, pipeline, load)

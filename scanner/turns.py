@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from smug_recon.errors import StreamError
+from smug_recon.errors import ModelError, StreamError
 
 if TYPE_CHECKING:
     from smug_recon.gadgets.model import Model
@@ -85,21 +85,33 @@ class SharedModel:
     lost: Callable[[str], None] = lambda reason: None
     """Told when the device is gone and a session goes on without it."""
     session: int = 0
+    spare: Turns | None = None
+    """The queue before the CPU, for a session that has left the GPU: the one before the GPU may never move again."""
+    gone: Callable[[], str] = lambda: ""
+    """Why the GPU is lost, once another session has found that out; who waits for it waits no longer."""
 
     def on_cpu(self, reason: str) -> SharedModel:
-        """The same model on the CPU, behind the same queue; the server hears that the device is lost."""
+        """The same model on the CPU, behind a queue of its own; the server hears that the device is lost."""
         self.lost(reason)
-        return replace(self, model=self.model.on_cpu(reason))  # type: ignore[attr-defined]
+        moved = self.model.on_cpu(reason)  # type: ignore[attr-defined]
+        return replace(self, model=moved, turns=self.spare or self.turns, gone=lambda: "")
+
+    def _stopping(self) -> bool:
+        if self.model.device.type != "cpu" and (reason := self.gone()):
+            raise ModelError(f"CUDA error: {reason}", "a GPU that answers", "start the server anew")
+        return self.stopping()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.model, name)
 
     def forward(self, *arguments: Any) -> Any:
         """Run the network on one slice when the turn has come."""
-        with self.turns.turn(self.stopping, self.session):
+        self._stopping()
+        with self.turns.turn(self._stopping, self.session):
             return self.model.forward(*arguments)
 
     def warm_up(self, *arguments: int) -> float:
         """Warm up when the turn has come."""
-        with self.turns.turn(self.stopping, self.session):
+        self._stopping()
+        with self.turns.turn(self._stopping, self.session):
             return self.model.warm_up(*arguments)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 from failing import CUDA, SLICES, OnGpu, Raises, marked, outputs, written
 from small_scan import header
 
+from smug_recon.gadgets import answered
 from smug_recon.gadgets.fallback import CG_SENSE
 from smug_recon.gadgets.guard import Guarded
 from smug_recon.gadgets.model import Model, load_model
@@ -82,4 +85,35 @@ def test_the_frames_of_a_failure_are_let_go_before_the_next_try() -> None:
         held.append(weakref.ref(big))
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    assert Guarded(object(), Report()).attempt(work)[1] is None  # type: ignore[arg-type]
+    for device in ("cpu", "meta"):  # in this thread, and in one of its own
+        model = SimpleNamespace(device=torch.device(device))
+        held.clear()
+        assert Guarded(model, Report()).attempt(work)[1] is None  # type: ignore[arg-type]
+
+
+def test_a_gpu_that_does_not_answer_is_left(conventional_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that hangs cannot be interrupted: the run is left behind, the scan goes on on the CPU."""
+    released = threading.Event()
+
+    class Hangs(OnGpu):
+        device = torch.device("meta")  # not the CPU, and there on every machine
+
+        def forward(self, *arguments: Any) -> Any:
+            released.wait(60)
+
+    monkeypatch.setattr(answered, "ANSWER_S", 0.5)
+    found, report = outputs(Hangs(conventional_model, ValueError()))
+    released.set()
+    expected, _ = outputs(conventional_model)
+    assert all(np.array_equal(a.data, b.data) for a, b in zip(found, expected, strict=True))
+    assert all("no answer of the device within 0.5 s" in image.meta["ImageComments"] for image in found)
+    assert report.fallbacks == 0
+
+
+def test_what_fails_on_a_gpu_is_raised_where_it_is_waited_for() -> None:
+    def fails() -> None:
+        raise ZeroDivisionError("on the GPU")
+
+    with pytest.raises(ZeroDivisionError, match="on the GPU"):
+        answered.answered(fails, torch.device("meta"), 20)
+    assert answered.answered(lambda: torch.is_inference_mode_enabled(), torch.device("meta"), 20)

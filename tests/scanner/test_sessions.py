@@ -143,7 +143,7 @@ def test_the_host_of_replay_is_served_as_well(start, truth):
     np.testing.assert_array_equal(found[0].data, truth(**{"images.type": "float32"})[0].data)
 
 
-def test_a_lost_gpu_is_said_and_leaves_the_queue_in_place(start, model, monkeypatch):
+def test_a_lost_gpu_is_said_and_the_cpu_has_a_queue_of_its_own(start, model, monkeypatch):
     """The first run says what CUDA says when the device is gone; the rest of the scan runs on its twin."""
     twin = type(model)(model.card)
     twin.moved = "GPU lost: on the CPU"
@@ -153,7 +153,7 @@ def test_a_lost_gpu_is_said_and_leaves_the_queue_in_place(start, model, monkeypa
     def gone():
         raise RuntimeError("CUDA error: device-side assert triggered")
 
-    model.before, twin.before = gone, lambda: waits.append(server.house.turns._queue[0])
+    model.before, twin.before = gone, lambda: waits.append(server.house.cpu_turns._queue[0])
     server = start()
     server.house.ready.wait(10)
     heard = hosts.session(server.port, hosts.fire(slices=2), slices=2)
