@@ -1,0 +1,60 @@
+"""The live page over a house without sessions, over a real session server, and a browser to look at it with."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smug_recon.scanner.catalogue import Catalogue
+from smug_recon.scanner.house import House, Settings
+from smug_recon.web import LivePage
+
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / "gadgets"), str(TESTS / "scanner")]  # small_scan, hosts
+
+spec = importlib.util.spec_from_file_location("scanner_fixtures", TESTS / "scanner" / "conftest.py")
+assert spec is not None and spec.loader is not None
+scanner_fixtures = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(scanner_fixtures)
+model, start = scanner_fixtures.model, scanner_fixtures.start
+
+
+@pytest.fixture
+def house() -> House:
+    """A server's house that no session has entered."""
+    house = House(Settings(), Catalogue())
+    house.ready.set()
+    return house
+
+
+@pytest.fixture
+def page(house: House) -> Iterator[LivePage]:
+    """Its page."""
+    page = LivePage(house, 0)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium without a window; its absence skips the test with the way to mend it."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install selenium")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("needs a browser: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    found.set_script_timeout(60)
+    yield found
+    found.quit()
