@@ -10,12 +10,47 @@ from torch import Tensor
 from smug_recon.physics.sense import broadcast_mask, normal_operator, transform_axes
 
 
-def _energy(image_byx: Tensor) -> Tensor:
-    return (image_byx.real.square() + image_byx.imag.square()).sum([1, 2])
+def energy_of(a: Tensor) -> Tensor:
+    """Return ``|a|^2`` of each slice of a batch, shape (b,), over all axes but the first."""
+    return (a.real.square() + a.imag.square()).sum(list(range(1, a.dim())))
 
 
-def _inner(a_byx: Tensor, b_byx: Tensor) -> Tensor:
-    return (a_byx.real * b_byx.real + a_byx.imag * b_byx.imag).sum([1, 2])
+def inner_product(a: Tensor, b: Tensor) -> Tensor:
+    """Return ``Re <a, b>`` of each slice of a batch, shape (b,), over all axes but the first."""
+    return (a.real * b.real + a.imag * b.imag).sum(list(range(1, a.dim())))
+
+
+def cg_step(
+    x: Tensor, residual: Tensor, direction: Tensor, applied: Tensor, energy_b: Tensor, goal_b: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One iteration of conjugate gradients for each slice of a batch (Hestenes and Stiefel 1952, DOI 10.6028/jres.049.044).
+
+    Every slice has its own step lengths and stops on its own: its pixels do not depend on its neighbours in the batch.
+
+    Args:
+        x, residual, direction: the iterates, complex, shape (b, ...).
+        applied: the operator on ``direction``.
+        energy_b: |residual|^2. goal_b: a slice whose energy is not above it stays as it is.
+
+    Returns:
+        ``x``, ``residual``, ``direction`` and ``energy_b`` after the iteration.
+    """
+    per_slice = [-1] + [1] * (x.dim() - 1)
+    active = energy_b > goal_b
+    curvature = inner_product(direction, applied)
+    step = torch.where(
+        active,
+        energy_b / torch.where(active, curvature, torch.ones_like(curvature)),
+        torch.zeros_like(energy_b),
+    )
+    x = x + step.view(per_slice) * direction
+    residual = residual - step.view(per_slice) * applied
+    renewed = energy_of(residual)
+    ratio = torch.where(
+        active, renewed / torch.where(active, energy_b, torch.ones_like(energy_b)), torch.zeros_like(energy_b)
+    )
+    direction = residual + ratio.view(per_slice) * direction
+    return x, residual, direction, torch.where(active, renewed, energy_b)
 
 
 def conjugate_gradient(
@@ -27,9 +62,8 @@ def conjugate_gradient(
     iterations: int = 20,
     tolerance: float = 1e-4,
 ) -> Tensor:
-    """Solve ``(A^H A + lambda_b I) x = rhs`` for each slice of a batch (Hestenes and Stiefel 1952, DOI 10.6028/jres.049.044).
+    """Solve ``(A^H A + lambda_b I) x = rhs`` for each slice of a batch, by :func:`cg_step`.
 
-    Every slice has its own step lengths and stops on its own: its pixels do not depend on its neighbours in the batch.
     The gradients flow through all iterations, to ``rhs``, ``start``, ``maps`` and ``lambda``.
 
     Args:
@@ -53,26 +87,12 @@ def conjugate_gradient(
 
     residual = rhs - normal_operator(x, maps_s, mask_s, axes) - weight * x
     direction = residual
-    energy = _energy(residual)
-    goal = _energy(rhs) * (tolerance * tolerance)
+    energy = energy_of(residual)
+    goal = energy_of(rhs) * (tolerance * tolerance)
     done = 0
     while done < iterations and bool((energy > goal).any()):
-        active = energy > goal
         applied = normal_operator(direction, maps_s, mask_s, axes) + weight * direction
-        curvature = _inner(direction, applied)
-        step = torch.where(
-            active,
-            energy / torch.where(active, curvature, torch.ones_like(curvature)),
-            torch.zeros_like(energy),
-        )
-        x = x + step[:, None, None] * direction
-        residual = residual - step[:, None, None] * applied
-        renewed = _energy(residual)
-        ratio = torch.where(
-            active, renewed / torch.where(active, energy, torch.ones_like(energy)), torch.zeros_like(energy)
-        )
-        direction = residual + ratio[:, None, None] * direction
-        energy = torch.where(active, renewed, energy)
+        x, residual, direction, energy = cg_step(x, residual, direction, applied, energy, goal)
         done += 1
     return torch.fft.fftshift(x, dim=axes)
 
@@ -100,7 +120,7 @@ class _Implicit(torch.autograd.Function):
         (gradient,) = gradients
         start = gradient / (1 + weight.to(torch.float32)[:, None, None])
         adjoint = conjugate_gradient(gradient, start, maps, mask, weight, ctx.iterations, ctx.tolerance)
-        return adjoint, None, None, None, -_inner(adjoint, x), None, None
+        return adjoint, None, None, None, -inner_product(adjoint, x), None, None
 
 
 def data_consistency(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from smug_recon.physics.cg import cg_step, energy_of
 from smug_recon.physics.fourier import fft_centred, ifft_centred
 from smug_recon.physics.sense import broadcast_mask, transform_axes
 
@@ -42,28 +43,12 @@ def soft_sense(
     rhs = soft_adjoint(kspace_bcyx, maps_bscyx, mask)
     x = torch.zeros_like(rhs)
     residual, direction = rhs, rhs
-    energy = _inner(residual, residual)
+    energy = energy_of(residual)
     goal = energy * tolerance**2
-    for _ in range(iterations):
-        active = energy > goal
-        if not bool(active.any()):
-            break
+    done = 0
+    while done < iterations and bool((energy > goal).any()):
         applied = soft_adjoint(soft_forward(direction, maps_bscyx, sampled), maps_bscyx, mask)
         applied = applied + regularisation * direction
-        one = torch.ones_like(energy)
-        step = torch.where(active, energy / torch.where(active, _inner(direction, applied), one), 0 * one)
-        x = x + _spread(step) * direction
-        residual = residual - _spread(step) * applied
-        renewed = _inner(residual, residual)
-        ratio = torch.where(active, renewed / torch.where(active, energy, one), 0 * one)
-        direction = residual + _spread(ratio) * direction
-        energy = torch.where(active, renewed, energy)
+        x, residual, direction, energy = cg_step(x, residual, direction, applied, energy, goal)
+        done += 1
     return x
-
-
-def _inner(a_bsyx: Tensor, b_bsyx: Tensor) -> Tensor:
-    return (a_bsyx.real * b_bsyx.real + a_bsyx.imag * b_bsyx.imag).sum((1, 2, 3))
-
-
-def _spread(value_b: Tensor) -> Tensor:
-    return value_b[:, None, None, None]
