@@ -52,8 +52,9 @@ def coil_maps(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]
     for item in items:
         if isinstance(item, Slice):
             where = (item.key.slice, item.partition, item.left_out)
+            eigenvalue_yx = None
             try:
-                own = _estimate(item, latest.get(where), plan, report)
+                own, eigenvalue_yx = _estimate(item, latest.get(where), plan, report)
                 check_finite(item.maps_cyx, item.second_maps_cyx)
             except Exception as error:  # of the libraries underneath: the slice does without maps
                 own, item.maps_cyx, item.second_maps_cyx = False, None, None
@@ -61,26 +62,28 @@ def coil_maps(items: Iterable[Any], plan: Plan, report: Report) -> Iterator[Any]
             if repeats and own and item.maps_cyx is not None:
                 latest[where] = item.maps_cyx, item.second_maps_cyx
             item.calibration_cyx = None
+            report.observer.coil_maps(item, eigenvalue_yx)
         yield item
 
 
-def _estimate(item: Slice, before: tuple[Tensor, Tensor | None] | None, plan: Plan, report: Report) -> bool:
-    """Set the maps of a slice; whether they are from calibration lines of its own, by ESPIRiT."""
+def _estimate(
+    item: Slice, before: tuple[Tensor, Tensor | None] | None, plan: Plan, report: Report
+) -> tuple[bool, Tensor | None]:
+    """Set the maps of a slice; whether they are from calibration lines of its own, by ESPIRiT, and its eigenvalues."""
     block_cyx = centre_block(item, plan)
     if block_cyx is not None:
-        _from_block(item, block_cyx, plan, report)
-        return True
+        return True, _from_block(item, block_cyx, plan, report)
     if before is not None and before[0].shape == item.kspace_cyx.shape:
         item.maps_cyx, item.second_maps_cyx = before
         item.notes.append("coil maps of an earlier repetition")
         if before[1] is not None:
             item.notes.append(FOLDED)
-        return False
+        return False, None
     item.maps_cyx = low_resolution_maps(item)
     item.notes.append(f"coil maps from low-resolution images: {TOO_FEW.reason}")
     report.count_fallback(TOO_FEW)
     report.warn(f"{TOO_FEW.reason}: coil maps from low-resolution images")
-    return False
+    return False, None
 
 
 def check_finite(*maps: Tensor | None) -> None:
@@ -104,16 +107,16 @@ def centre_block(item: Slice, plan: Plan) -> Tensor | None:
     return None
 
 
-def _from_block(item: Slice, block_cyx: Tensor, plan: Plan, report: Report) -> None:
-    """Set the ESPIRiT maps of a slice, two sets of them where the head folds; a single coil sees everything
-    with weight one.
+def _from_block(item: Slice, block_cyx: Tensor, plan: Plan, report: Report) -> Tensor | None:
+    """Set the ESPIRiT maps of a slice, two sets of them where the head folds, and return the largest eigenvalues; a
+    single coil sees everything with weight one and has none.
 
     After prewhitening the noise is known (variance one), and what it alone can reach stays out of the maps.
     """
     coils, lines_y, readout_x = item.kspace_cyx.shape
     if coils == 1:
         item.maps_cyx = torch.ones((1, lines_y, readout_x), dtype=torch.complex64)
-        return
+        return None
     settings = plan.pipeline.coil_maps
     kernel = kernel_for(block_cyx, settings.kernel)
     if min(block_cyx.shape[1:]) < settings.kernel + 2:
@@ -134,10 +137,12 @@ def _from_block(item: Slice, block_cyx: Tensor, plan: Plan, report: Report) -> N
         item.notes.append(text if two_sets else f"WARNING: {text}")
         log.info("%s: the second eigenvalue is near one in %.1f %% of the object", item.key, 100 * share)
     if folds and two_sets:
-        maps_scyx, _ = map_sets(space, (lines_y, readout_x))
+        maps_scyx, eigenvalue_syx = map_sets(space, (lines_y, readout_x))
         item.maps_cyx, item.second_maps_cyx = maps_scyx[0].contiguous(), maps_scyx[1].contiguous()
-        return
-    item.maps_cyx = first_set(space, (lines_y, readout_x), crop=settings.crop)[0].to(torch.complex64)
+        return eigenvalue_syx[0]
+    maps_cyx, eigenvalue_yx = first_set(space, (lines_y, readout_x), crop=settings.crop)
+    item.maps_cyx = maps_cyx.to(torch.complex64)
+    return eigenvalue_yx
 
 
 def kernel_for(block_cyx: Tensor, wanted: int) -> int:

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ def prepare_while_reading(
     pipeline: Pipeline,
     load: Callable[[], Model] | None = None,
     ahead_bytes: int = AHEAD_BYTES,
+    watch: Callable[[Iterable[Any]], Iterator[Any]] = iter,
 ) -> tuple[Model, Iterator[Any]]:
     """Return the model and all items of the host, those read in the meantime first.
 
@@ -43,6 +44,7 @@ def prepare_while_reading(
         pipeline: the settings.
         load: gives the model; without it the one of the pipeline is loaded and warmed up for this header.
         ahead_bytes: how much to read ahead at most.
+        watch: sees the items as they are read.
 
     Raises:
         What loading raises; the host is not read by anybody else when it does. The items raise what reading raises.
@@ -55,7 +57,7 @@ def prepare_while_reading(
     log.info("connected after %.2f s; reading the scan while the model is loaded", since_start_s())
     loading = _Loading(load or (lambda: load_and_warm_up(host, pipeline)))
     seen: list[Any] = []
-    source, size, done = iter(host), 0, False
+    source, size, done = watch(host), 0, False
     broken: StreamError | None = None
     while not loading.over.is_set():
         if done or size >= ahead_bytes or not host.due(LOOK_S):

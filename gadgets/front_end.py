@@ -31,14 +31,16 @@ def reconstruct_buffers(connection: gadgetron.external.Connection) -> None:
     with spooled("reconstruct_buffers") as spool, session(connection) as host:
         from smug_recon.configuration import pipeline_of
         from smug_recon.gadgets.buffers import MessageArrival, unpack
+        from smug_recon.gadgets.notebook import observer_of_environment
         from smug_recon.gadgets.stream import prepare, run
         from smug_recon.gadgets.timing import Report
 
         spool.listen(host)
-        pipeline, report, arrival = pipeline_of(host.config), Report(), MessageArrival()
+        pipeline, arrival = pipeline_of(host.config), MessageArrival()
+        report = Report(observer_of_environment())
         spool.settled(pipeline, report)
         plan, model = report.call("prepare", prepare, host.header, pipeline, None)
-        first, items = look_ahead(unpack(host, arrival, report))
+        first, items = look_ahead(report.observer.arriving(unpack(host, arrival, report)))
         header = host.header
         if first is not None and oversampling_removed(first, plan):
             items = in_place(items, plan)

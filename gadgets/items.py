@@ -162,4 +162,5 @@ class Reconstruction:
     partial_y: tuple[int, int] | None = None
     partition: int = 0
     partitions: int = 1
+    kept_back: bool = False  # made for the observer of the stream alone: it is not sent
     of_lines: int = 0  # lines of the encoded matrix, phase encodes times partitions in a 3-D scan

@@ -45,6 +45,7 @@ def reconstruct_positions(
 ) -> Iterator[Reconstruction]:
     """Yield one reconstruction for every partition of the recon matrix: all of SMUG, then those of the further series."""
     network = Guarded.of(model, report)
+    report.observer.slab(volume, plan.lines_y)
     lines_z, lines_y = volume.lines_z, plan.lines_y
     notes = [*volume.notes, "two-dimensional sampling in (ky, kz): the model was trained on lines"]
     report.warn(notes[-1])

@@ -110,7 +110,9 @@ class NoiseScan:
         if not bool(samples_cn.any()):
             self.report.warn("the noise scan holds nothing but zeros: no prewhitening")
             return
-        self._whitening_cc = whitening_matrix(noise_covariance(samples_cn)).to(torch.complex64)
+        covariance_cc = noise_covariance(samples_cn)
+        self.report.observer.noise(covariance_cc, count, self._dwell_us)
+        self._whitening_cc = whitening_matrix(covariance_cc).to(torch.complex64)
         log.info("noise scan: %d samples of %d coils, dwell time %.3f us", count, coils, self._dwell_us)
 
 

@@ -39,11 +39,13 @@ def reconstruct(connection: gadgetron.external.Connection) -> None:
     with spooled() as spool, session(connection) as host:
         from smug_recon.configuration import pipeline_of
         from smug_recon.gadgets.early import prepare_while_reading
+        from smug_recon.gadgets.notebook import observer_of_environment
 
         spool.listen(host)
-        pipeline, report = pipeline_of(host.config), Report()
+        pipeline, report = pipeline_of(host.config), Report(observer_of_environment())
         spool.settled(pipeline, report)
-        model, items = report.call("prepare", prepare_while_reading, host, pipeline)
+        watch = report.observer.arriving
+        model, items = report.call("prepare", lambda: prepare_while_reading(host, pipeline, watch=watch))
         run(items, host.send, host.header, pipeline, model, report)
 
 
@@ -147,7 +149,7 @@ def chain(
     stream = timed("partial Fourier", complete(stream, plan))
     stream = timed("echo", complete_echoes(stream, plan))
     stream = timed("matrix", to_recon_matrix(stream, plan))
-    stream = timed("scale", scale(stream, plan, report))
+    stream = timed("scale", scale(report.observer.finished(stream), plan, report))
     yield from timed("dress", dress(stream, plan, model, title(header), report))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from smug_recon.gadgets.kinds import Failure
+from smug_recon.gadgets.observer import NOBODY, Observer
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,8 @@ class Report:
     """The account of one stream; stages pull from each other, so each second is booked on the innermost
     running stage."""
 
-    def __init__(self) -> None:
+    def __init__(self, observer: Observer = NOBODY) -> None:
+        self.observer = observer
         self.seconds: dict[str, float] = {}
         self.calls: dict[str, int] = {}
         self.lines = 0
@@ -46,6 +48,7 @@ class Report:
         before."""
         now = time.perf_counter()
         self.seconds[self._running] = self.seconds.get(self._running, 0.0) + now - self._mark
+        self.observer.booked(self._running, self._mark, now)
         before, self._running, self._mark = self._running, stage, now
         return before
 
@@ -147,8 +150,9 @@ class Report:
         }
 
     def finish(self) -> None:
-        """Write the report to the log and, if the environment names a file, to that file."""
+        """Write the report to the log and, if the environment names a file, to that file; the observer is done."""
         found = self.as_dict()
+        self.observer.end()
         for kind, count in self.passed.items():
             log.info("passed on without reconstruction: %d %s readouts", count, kind)
         for kind, count in self.left_out.items():

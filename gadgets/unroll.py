@@ -49,6 +49,7 @@ def unroll(items: Iterable[Any], plan: Plan, model: Model | Guarded, report: Rep
 def reconstructions(item: Slice, plan: Plan, network: Guarded, report: Report) -> Iterator[Reconstruction]:
     """Yield the SMUG image of a slice, then the conventional one and the uncertainty if the pipeline asks for them."""
     wanted = plan.pipeline.images
+    looked_at = report.observer.wants(item.key, item.partition)
     found, why_not = of_network(item, plan, network)
     stand_in: tuple[Tensor, str, str] | None = None
     if why_not is None and found is not None:
@@ -60,18 +61,23 @@ def reconstructions(item: Slice, plan: Plan, network: Guarded, report: Report) -
         mark(smug, stand_in[1], why_not.reason, stand_in[2])
         report.fall_back(smug.method, why_not)
     yield smug
-    if wanted.conventional:
+    if wanted.conventional or looked_at:
+        if stand_in is None and not wanted.conventional:
+            stand_in = report.call("for the report", of_cg_sense, item, network.device)
         image_yx, method, why = stand_in or of_cg_sense(item, network.device)
         beside = _of(item, CG_SENSE, image_yx, network)
+        beside.kept_back = not wanted.conventional
         if method != CG_SENSE:
             mark(beside, method, f"CG-SENSE failed: {why}")
-            if found is not None:  # a slice counts once
+            if found is not None and not beside.kept_back:  # a slice counts once
                 report.fall_back(method, Failure(beside.reason, CG_SENSE_FAILED))
         yield beside
-    if wanted.uncertainty and found is not None:
+    if (wanted.uncertainty or looked_at) and found is not None:
         if bool(torch.isfinite(found[1]).all()):
-            yield spread_of(_of(item, UNCERTAINTY, found[1], network), plan)
-        else:
+            spread = spread_of(_of(item, UNCERTAINTY, found[1], network), plan)
+            spread.kept_back = not wanted.uncertainty
+            yield spread
+        elif wanted.uncertainty:
             report.warn("the network gave a spread that is not finite: no uncertainty map of that slice")
 
 

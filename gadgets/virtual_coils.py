@@ -43,6 +43,8 @@ def leave_out_silent(items: Iterable[Any], report: Report) -> Iterator[Any]:
             silent_c = silent_channels(item.kspace_cyx, distance_of_rows(item), item.mask_y)
             if bool(silent_c.any()):
                 _leave_out(item, silent_c, report)
+        if isinstance(item, Slice):
+            report.observer.channels(item)
         yield item
 
 
