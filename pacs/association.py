@@ -174,15 +174,15 @@ class Peer:
                 return PeerTrouble("association rejected")
             return PeerTrouble(f"association rejected: {answer.reason_str}", lasting=answer.result == 1)
         if not self._opened:
-            return reach(self.destination)
+            return unreachable(self.destination) or PeerTrouble("the connection failed")
         hint = ""
         if (tls := self.destination.tls) is not None and tls.certificate is None:
             hint = " (the peer may want a client certificate: tls.certificate)"
         return PeerTrouble(f"the peer ended the connection, or did not answer{hint}")
 
 
-def reach(destination: Destination) -> PeerTrouble:
-    """Why a peer cannot be connected to, found by connecting once more."""
+def unreachable(destination: Destination) -> PeerTrouble | None:
+    """Why a peer cannot be connected to, found by connecting, without an association; None if it can be."""
     host, port = destination.address
     try:
         with socket.create_connection((host, port), destination.timeout_s) as connected:
@@ -195,7 +195,7 @@ def reach(destination: Destination) -> PeerTrouble:
         return PeerTrouble(f"no TLS with this peer ({error.reason or type(error).__name__})", lasting=True)
     except OSError as error:
         return PeerTrouble(_told(error))
-    return PeerTrouble("the connection failed")
+    return None
 
 
 def _told(error: OSError) -> str:

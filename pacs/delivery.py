@@ -30,10 +30,19 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """One of the exit codes above; something set aside comes first, for it needs somebody to look."""
-        if self.counts[ASIDE]:
+        """One of the exit codes above."""
+        return exit_code([self.counts])
+
+
+def exit_code(counts: Iterable[dict[str, int]]) -> int:
+    """The exit code for numbers by state; something set aside comes first, for it needs somebody to look."""
+    code = ALL_SENT
+    for found in counts:
+        if found.get(ASIDE):
             return SET_ASIDE
-        return STILL_WAITING if self.counts[WAITING] or self.counts[ASKING] else ALL_SENT
+        if found.get(WAITING) or found.get(ASKING):
+            code = STILL_WAITING
+    return code
 
 
 def deliver(

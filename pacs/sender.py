@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from smug_recon.errors import SmugReconError
-from smug_recon.pacs.association import Peer, PeerTrouble
+from smug_recon.pacs.association import Peer, PeerTrouble, unreachable
 from smug_recon.pacs.backoff import Backoff
 from smug_recon.pacs.commitment import Keeping
 from smug_recon.pacs.destination import Destination
@@ -91,6 +91,8 @@ class Sender:
             return peer_s
         report = self._keeping.on_report if self._keeping else None
         try:
+            if self.trouble is not None and (still := unreachable(self.destination)) is not None:
+                return self._troubled(still)
             with Peer(self.destination, self.queue.kinds(self.destination.to), report) as peer:
                 peer.echo()
                 self._send(peer)

@@ -73,6 +73,15 @@ PatientId = Annotated[
     ),
 ]
 
+Send = Annotated[
+    str | None,
+    typer.Option(
+        "--send",
+        metavar="AET@HOST:PORT",
+        help="Send the DICOM images to this PACS, or to that of a YAML file (docs/pacs.md).",
+    ),
+]
+
 
 def start_logging(level: int = logging.WARNING) -> None:
     """The log of a command: one line a message, on standard error."""

@@ -27,12 +27,13 @@ def at_random(seed: int, share: float = 0.4) -> Iterator[str | int]:
 class FailingPeer:
     """``plan``: for each C-STORE ``store``, an abort before or after it was stored, or a status.
 
+    A function in the plan is called and says which it is.
     ``acknowledged`` counts the answers with success by UID, ``received`` every arrival, ``stored`` holds the UIDs.
     """
 
     def __init__(
         self,
-        plan: Iterable[str | int] = (),
+        plan: Iterable[Any] = (),
         *,
         classes: Iterable[Any] | None = None,
         port: int = 0,
@@ -45,13 +46,16 @@ class FailingPeer:
         self.stored: set[str] = set()
         self.order: list[str] = []
         self.calls: list[str] = []
+        self.last = ""
         self.requests: list[Dataset] = []
         self.reported = threading.Event()
         entity = AE("ORTHANC")
         entity.require_called_aet = True
         entity.maximum_associations = max_associations
         entity.add_supported_context(Verification)
-        for name in classes if classes is not None else [c.abstract_syntax for c in StoragePresentationContexts]:
+        for name in (
+            classes if classes is not None else [c.abstract_syntax for c in StoragePresentationContexts]
+        ):
             entity.add_supported_context(name)
         if commitment is not None:
             entity.add_supported_context(StorageCommitmentPushModel)
@@ -78,7 +82,10 @@ class FailingPeer:
         uid = str(event.request.AffectedSOPInstanceUID)
         self.calls.append("store")
         self.received[uid] += 1
+        self.last = uid
         step = next(self.plan, STORE)
+        if callable(step):
+            step = step()
         if step == ABORT_BEFORE:
             event.assoc.abort()
             return 0x0000
@@ -86,6 +93,8 @@ class FailingPeer:
             answer = Dataset()
             answer.Status = step
             answer.ErrorComment = "Phantom^Head P-1"  # a peer that names the patient
+            if step == 0x0111:  # has it already
+                self.stored.add(uid)
             if not 0xB000 <= step <= 0xBFFF:
                 return answer
         self.stored.add(uid)
@@ -129,9 +138,7 @@ class FailingPeer:
             role.scu_role, role.scp_role = False, True
             entity = AE(self.commitment.get("calling", "ORTHANC"))
             entity.add_requested_context(StorageCommitmentPushModel, ImplicitVRLittleEndian)
-            association = entity.associate(
-                "127.0.0.1", port(), ae_title="SMUGRECON", ext_neg=[role]
-            )
+            association = entity.associate("127.0.0.1", port(), ae_title="SMUGRECON", ext_neg=[role])
         if association.is_established:
             status, _ = association.send_n_event_report(
                 report,

@@ -15,6 +15,7 @@ from smug_recon.options import (
     PipelineOption,
     Samples,
     Seed,
+    Send,
     Settings,
     overrides,
     start_logging,
@@ -48,11 +49,17 @@ def command(
     anonymise: Anonymise = False,
     patient_id: PatientId = None,
     nifti: bool = typer.Option(False, "--nifti", help="Write NIfTI files to OUT/nifti (needs nibabel)."),
+    send: Send = None,
     patience: float = typer.Option(900.0, min=1.0, help="Longest silence of the node, in seconds."),
 ) -> None:
-    """Reconstruct a raw scan offline through the Gadgetron node; exit code 3 if a fallback image was sent."""
+    """Reconstruct a raw scan offline through the Gadgetron node.
+
+    Exit code 3 if there is a fallback image; with --send those of smug-recon send come first.
+    """
     if raw != "-" and not Path(raw).exists():
         raise typer.BadParameter(f"no file {raw}", param_hint="RAW")
+    if send is not None and not dicom:
+        raise typer.BadParameter("there is nothing to send with --no-dicom", param_hint="--send")
 
     from smug_recon.replay import replay
     from smug_recon.replay.progress import Bars
@@ -60,6 +67,12 @@ def command(
 
     start_logging()
     unwind_on_sigterm()
+    destination = None
+    if send is not None:
+        from smug_recon.pacs import deliver, load_destination
+        from smug_recon.pacs.status import outcome_text
+
+        destination = load_destination(send)
     with Bars() as bars:
         result = replay(
             raw,
@@ -84,6 +97,12 @@ def command(
     ):
         if files:
             typer.echo(f"{name:<8} {files[0].parent}  {len(files)} files")
+    code = 3 if result.fallbacks else 0
+    if destination is not None:
+        outcome = deliver(result.dicom, destination)
+        typer.echo(outcome_text(outcome, destination.to))
+        code = outcome.exit_code or code
     if result.fallbacks:
         typer.echo(f"smug-recon: {result.fallbacks} fallback images, see {out / 'node.log'}", err=True)
-        raise typer.Exit(3)
+    if code:
+        raise typer.Exit(code)

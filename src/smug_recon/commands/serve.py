@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from smug_recon.options import Verbose
+from smug_recon.options import Send, Verbose
 
 
 def command(
@@ -34,6 +34,13 @@ def command(
         "127.0.0.1", help="Address of the live page; the default is this machine only."
     ),
     web_images: bool = typer.Option(True, help="Whether the live page shows images and reports."),
+    send: Send = None,
+    spool: Path = typer.Option(
+        None, file_okay=False, help="Folder that keeps the raw data of every session, for smug-recon replay."
+    ),
+    spool_gigabytes: float = typer.Option(50.0, min=0.001, help="All spools together, at most."),
+    spool_session_gigabytes: float = typer.Option(20.0, min=0.001, help="The spool of one session, at most."),
+    spool_days: float = typer.Option(7.0, min=0.0, help="Then spools of sessions that went well are removed."),
     verbose: Verbose = False,
 ) -> None:
     """Serve MRD sessions of FIRE, OpenRecon, gadgetron_ismrmrd_client and Gadgetron <connect>.
@@ -46,7 +53,7 @@ def command(
     import sys
 
     from smug_recon.gadgets.protocol import Limits
-    from smug_recon.pipeline import parse_settings
+    from smug_recon.pipeline import SpoolSettings, parse_settings
     from smug_recon.scanner.catalogue import Catalogue
     from smug_recon.scanner.house import House, Settings
     from smug_recon.scanner.server import Server
@@ -54,6 +61,14 @@ def command(
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(message)s", level=logging.DEBUG if verbose else logging.INFO
     )
+    kept = None
+    if spool is not None:
+        kept = SpoolSettings(
+            folder=spool.absolute(),
+            gigabytes=spool_gigabytes,
+            session_gigabytes=spool_session_gigabytes,
+            days=spool_days,
+        )
     settings = Settings(
         host=host,
         port=port,
@@ -62,6 +77,7 @@ def command(
         idle_s=idle,
         grace_s=grace,
         status_port=status_port,
+        spool=kept,
         limits=Limits(
             message_bytes=message_bytes, stall_seconds=stall, drain_seconds=60.0, drain_idle_seconds=10.0
         ),
@@ -72,11 +88,21 @@ def command(
         from smug_recon.web import LivePage
 
         LivePage(house, web, web_host, web_images)  # to the end: it shows how the last sessions finish
+    forwarder = None
+    if send is not None:
+        from smug_recon.pacs import load_destination
+        from smug_recon.scanner.forwarding import Forwarder
+
+        forwarder = Forwarder(load_destination(send))
+        house.onlookers.add(forwarder)
+        house.metrics.more.append(forwarder.families)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: server.close_door())
     server.start()
     server.serve()
     finished = server.stop()
+    if forwarder is not None:
+        forwarder.close(grace)
     logging.info("stopped")
     logging.shutdown()
     sys.stderr.flush()
