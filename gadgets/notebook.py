@@ -24,13 +24,11 @@ import torch
 from torch import Tensor
 
 from smug_recon.gadgets.items import Reconstruction, Slice, SliceKey, Volume
-from smug_recon.gadgets.observer import NOBODY, Observer
+from smug_recon.gadgets.observer import NOBODY, VARIABLE, Observer
 from smug_recon.gadgets.timeline import Timeline
 
 log = logging.getLogger(__name__)
 
-VARIABLE = "SMUG_RECON_NOTEBOOK"
-"""Environment variable that names the file to write."""
 LAYOUT = 1
 PAGES = 8
 IMAGE_SIDE = 512

@@ -50,3 +50,5 @@ class Observer:
 
 
 NOBODY = Observer()
+VARIABLE = "SMUG_RECON_NOTEBOOK"
+"""Environment variable that names the file a notebook is written to."""

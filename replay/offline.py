@@ -18,9 +18,11 @@ import numpy as np
 from smug_recon.configuration import MODULE, pipeline_of
 from smug_recon.dicom import write_dicom, write_nifti
 from smug_recon.errors import DataError
+from smug_recon.gadgets.observer import VARIABLE as NOTEBOOK
 from smug_recon.replay.animation import write_animations
 from smug_recon.replay.client import PATIENCE_S, Item, play
 from smug_recon.replay.configuration import configuration_element
+from smug_recon.replay.fingerprint import fingerprint
 from smug_recon.replay.header import parse_header
 from smug_recon.replay.heads import read_heads
 from smug_recon.replay.images import ImageFile, read_images
@@ -36,6 +38,8 @@ Progress = Callable[[int, int | None, int], None]
 """Called with acquisitions sent, acquisitions of the scan (None if unknown) and images received."""
 
 log = logging.getLogger(__name__)
+
+NOTEBOOK_FILE, REPORT_FILE = "report.npz", "report.html"
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ def replay(
     dicom: bool = True,
     preview: bool = True,
     nifti: bool = False,
+    notebook: bool = False,
     dicom_options: Mapping[str, Any] | None = None,
     patience_s: float = PATIENCE_S,
     progress: Progress = lambda acquisitions, total, images: None,
@@ -74,6 +79,9 @@ def replay(
     """Reconstruct a raw scan; write ``images.h5``, ``dicom/``, ``preview/``, ``timing.json``, ``node.log``.
 
     ``nifti`` writes ``nifti/`` as well; ``dicom_options`` are those of ``smug_recon.dicom.write_dicom``.
+
+    ``notebook`` writes ``report.npz``, what ``smug_recon.report`` shows beyond the images; what a report of an earlier run
+    left is removed.
 
     ``noise`` is a raw file with the noise scan; it replaces one in the scan itself. Without it, and without noise
     readouts in the scan, the noise scan is sought in the other groups of the same HDF5 file.
@@ -100,11 +108,18 @@ def replay(
         checked = time.perf_counter()
         out.mkdir(parents=True, exist_ok=True)
         node_timing = (out / "timing.node.json").resolve()
+        node_notebook = (out / "report.node.npz").resolve()
+        environment = {
+            VARIABLE: str(node_timing),
+            SPOOL: "",
+            NOTEBOOK: str(node_notebook) if notebook else "",
+        }
         passed_on = fallbacks = 0
         with (
             removed_at_the_end(node_timing),
+            removed_at_the_end(node_notebook),
             ImageFile(out / "images.h5", header_xml) as file,
-            Node(out / "node.log", *target, environment={VARIABLE: str(node_timing), SPOOL: ""}) as node,
+            Node(out / "node.log", *target, environment=environment) as node,
         ):
 
             def receive(item: Item) -> None:
@@ -136,6 +151,10 @@ def replay(
                 )
             file.finish()
             timing = read_timing(node_timing)
+            for name in (NOTEBOOK_FILE, REPORT_FILE):
+                (out / name).unlink(missing_ok=True)
+            if node_notebook.exists():
+                node_notebook.replace(out / NOTEBOOK_FILE)
     returned = time.perf_counter()
     previews = write_all_previews(file, out / "preview") if preview else []
     files = write_all_dicom(file, header, out / "dicom", **(dicom_options or {})) if dicom else []
@@ -146,6 +165,8 @@ def replay(
         "node": round(returned - checked, 6),
         "previews and DICOM": round(ended - returned, 6),
     }
+    if notebook:
+        timing["source"] = fingerprint(raw)
     write_timing(out / "timing.json", timing)
     fallbacks = max(fallbacks, int(timing.get("fallbacks", 0)))
     counts = dict(file.counts)

@@ -13,8 +13,8 @@ from small_scan import header
 from test_stream import same, scan_of
 
 from smug_recon.gadgets.items import SliceKey
-from smug_recon.gadgets.notebook import VARIABLE, Notebook, observer_of_environment, smaller
-from smug_recon.gadgets.observer import NOBODY
+from smug_recon.gadgets.notebook import Notebook, observer_of_environment, smaller
+from smug_recon.gadgets.observer import NOBODY, VARIABLE
 from smug_recon.gadgets.stream import run
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
