@@ -26,6 +26,7 @@ from smug_recon.errors import SmugReconError, StreamError
 from . import protocol, readers, writers
 from .items import LAST_IN_MEASUREMENT, LAST_IN_REPETITION, LAST_IN_SLICE
 from .protocol import Limits
+from .stopping import Stopped, stoppable
 from .wire import GuardedSocket, Tap
 
 log = logging.getLogger(__name__)
@@ -63,17 +64,21 @@ class GuardedConnection:
         for identifier, reader in READERS.items():
             connection.add_reader(identifier, reader)
         # Not add_writer: what gadgetron 1.4.1 registers there takes one argument and is called with two.
-        self.footnote: Callable[[], str] = lambda: ""
-        """What is added to the error that the host is told."""
         connection.writers[:0] = [(_accepts(kind), writer) for kind, writer in WRITERS]
+
+    @property
+    def wire(self) -> GuardedSocket:
+        """The socket under the connection."""
+        return self._wire
 
     def set_limits(self, limits: Limits) -> None:
         """Replace the bounds on lengths and silences."""
         self._wire.set_limits(limits)
 
-    def listen_in(self, tap: Tap, at_slice_end: Callable[[], None]) -> None:
-        """Let ``tap`` hear all bytes behind the handshake, and be told when all lines of a slice have been read."""
+    def listen_in(self, tap: Tap, at_slice_end: Callable[[], None], footnote: Callable[[], str]) -> None:
+        """Let ``tap`` hear all bytes behind the handshake; ``footnote`` is added to an error that the host is told."""
         self._wire.listen_in(tap, at_slice_end)
+        self._wire.footnote = footnote
 
     @property
     def handshake(self) -> bytes:
@@ -177,7 +182,7 @@ class GuardedConnection:
         if self._wire.closed:
             return
         name = "" if isinstance(error, SmugReconError) else f"{type(error).__name__}: "
-        self._wire.fail(f"smug-recon: {name}{error}{self.footnote()}")
+        self._wire.fail(f"smug-recon: {name}{error}")
         self._wire.start_draining()
         try:
             self._skip_to_close()
@@ -223,8 +228,9 @@ def session(connection: Connection, limits: Limits | None = None) -> Iterator[Gu
     try:
         if limits is None:
             guarded.set_limits(Limits.from_environment())
-        yield guarded
-        guarded.finish()
+        with stoppable(guarded.wire, guarded.wire.limits.grace_seconds):
+            yield guarded
+            guarded.finish()
     except BaseException as error:
-        guarded.fail(error)
+        guarded.fail(error.reason if isinstance(error, Stopped) else error)
         raise

@@ -17,7 +17,7 @@ from gadgetron.external import Connection
 
 from smug_recon.errors import HeaderError, StreamError
 
-from . import protocol
+from . import protocol, stopping
 from .protocol import Limits
 from .wire import GuardedSocket
 
@@ -94,6 +94,9 @@ def listen(
         while sessions is None or sessions > 0:
             connected, _ = server.accept()
             serve(connected, target, limits)
+            if stopping.TOLD.is_set():
+                log.info("stopped")
+                return
             sessions = None if sessions is None else sessions - 1
 
 

@@ -68,6 +68,7 @@ class Limits:
     stall_seconds: float = 120.0  # no byte at all inside a message, or none taken from us
     drain_seconds: float = 600.0  # after an error: reading on, so that the host still gets its text
     drain_idle_seconds: float = 20.0  # after an error: silence that ends the reading on
+    grace_seconds: float = 30.0  # after SIGTERM: for the scan in hand to end
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -45,12 +45,14 @@ class GuardedSocket:
         self.patient = True  # the peer may pause between two messages for as long as it likes
         self.peer_finished = False  # its close message (id 4) has been read
         self.half_sent = False  # a message to the peer broke off: nothing may follow it
+        self.failed = False  # the peer has been told of an error
         self.closed = False
         self._name = "the first message"
         self._taken = 0  # bytes of the present message read so far
         self._drain_until: float | None = None
         self.tap: Tap | None = None
         self.at_slice_end: Callable[[], None] = lambda: None  # told when all lines of a slice have been read
+        self.footnote: Callable[[], str] = lambda: ""  # what every error text ends with
         self._ahead = memoryview(bytearray(READ_AHEAD_BYTES))
         self._start = self._end = 0
         self._outgoing: list[bytes] = []
@@ -242,8 +244,9 @@ class GuardedSocket:
         if self.half_sent or self.closed:
             log.warning("the host cannot be told about the error: a message to it broke off")
             return
-        encoded = text.encode("utf-8", errors="replace")[: self.limits.text_bytes]
+        encoded = (text + self.footnote()).encode("utf-8", errors="replace")[: self.limits.text_bytes]
         encoded = encoded.decode("utf-8", errors="ignore").encode("utf-8")  # no half character at the cut
+        self.failed = True
         self.write(self.error_message(encoded))
         try:
             self.socket.settimeout(min(self.limits.stall_seconds, self.limits.drain_idle_seconds))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import ismrmrd
 from gadgetron.external import Connection
 
@@ -32,3 +34,17 @@ def stumble(connection: Connection, limits: Limits = PATIENT) -> None:
             if isinstance(item, ismrmrd.Acquisition):
                 raise DataError("no calibration lines in slice 3 (März)", "24 lines or more", "scan them")
             host.send(item)
+
+
+def pass_on_as_the_environment_says(connection: Connection) -> None:
+    """Send every item back, with the limits of a real node."""
+    with session(connection) as host:
+        for item in host:
+            host.send(item)
+
+
+def compute_for_ever(connection: Connection) -> None:
+    """Take one item, and compute in a library that no signal interrupts."""
+    with session(connection) as host:
+        host.send(next(iter(host)))
+        hashlib.pbkdf2_hmac("sha256", b"a", b"b", 2**31 - 1)
