@@ -54,9 +54,9 @@ class Ledger(Onlooker):
             self.pictures.forget(gone)
 
     def running(self) -> list[Record]:
-        """Sessions now, in the order of their beginning."""
+        """Sessions now, by their numbers."""
         with self._lock:
-            return list(self._running.values())
+            return sorted(self._running.values(), key=lambda record: record.number)
 
     def past(self) -> list[Record]:
         """Sessions that are over, the last one first."""

@@ -75,6 +75,7 @@ class LivePage:
         self._server.server_close()
         self._server.cut(0.0)
         self._thread.join(2.0)
+        self._server.wait(2.0)
         if self.ledger.pictures is not None:
             self.ledger.pictures.close()
 
@@ -123,6 +124,12 @@ class _Server(ThreadingHTTPServer):
         for request in late:
             with contextlib.suppress(OSError):
                 request.shutdown(socket.SHUT_RDWR)  # its thread wakes up and closes it
+
+    def wait(self, seconds: float) -> None:
+        """Until no connection is open, but no longer than this."""
+        limit = time.monotonic() + seconds
+        while self._open and time.monotonic() < limit:
+            time.sleep(0.01)
 
     def handle_error(self, request: object, client_address: object) -> None:
         log.debug("the live page: a request that broke off", exc_info=True)

@@ -17,7 +17,7 @@ from small_scan import header, header_xml
 from smug_recon.pipeline import load_pipeline
 from smug_recon.scanner.session import DONE, EMPTY, FAILED, FALLBACK, Account
 from smug_recon.web import LivePage, pictures
-from smug_recon.web.health import BAD, CARE, GOOD, RECENT_S, health
+from smug_recon.web.health import BAD, CARE, GOOD, MOST_POINTS, RECENT_S, health
 from smug_recon.web.ledger import Ledger
 from smug_recon.web.pictures import PER_SESSION, Pictures, caption, painted
 from smug_recon.web.record import MOST_LETTERS, MOST_TEXTS, Record, doing
@@ -213,29 +213,40 @@ def session(number=1, **changes):
             "ended": NOW - 10, **changes}  # fmt: skip
 
 
+LONG_AGO = {"ended": NOW - RECENT_S}
 FALLEN = {"fallbacks": 2, "reasons": {"out of memory": 2}, "outcome": FALLBACK}
 
 
 @pytest.mark.parametrize(
-    ("server", "running", "past", "level", "text"),
+    ("server", "running", "past", "level", "text", "points"),
     [
-        ({}, [session()], [session(2)], GOOD, "All is well"),
-        ({"trouble": "the GPU was lost"}, [], [], BAD, "The GPU was lost"),
-        ({"ready": False}, [], [], CARE, "model is being loaded"),
-        ({"stopping": True}, [], [], CARE, "being stopped"),
-        ({"active": 4}, [], [], CARE, "a further host would be refused"),
-        ({}, [session(3, **FALLEN)], [], CARE, "Session 3: 2 of 4 slices not made by the network: out of memory"),
-        ({}, [], [session(3, **FALLEN)], CARE, "Session 3: 2 of 4"),
-        ({}, [], [session(3, **FALLEN, ended=NOW - RECENT_S)], GOOD, "All is well"),
-        ({"active": 4}, [session(1, **FALLEN)], [session(9, outcome=FAILED, error="why")], BAD, "Session 9 failed: why"),
-        ({}, [], [session(9, outcome=FAILED, error="why", ended=NOW - RECENT_S)], GOOD, "All is well"),
+        ({}, [session()], [session(2)], GOOD, "All is well", []),
+        ({"trouble": "the GPU was lost"}, [], [], BAD, "The GPU was lost", []),
+        ({"ready": False}, [], [], CARE, "The model is being loaded", []),
+        ({"stopping": True}, [], [], CARE, "The server is being stopped", []),
+        ({"active": 4}, [], [], CARE, "4 sessions, as many as allowed", []),
+        ({}, [session(3, **FALLEN)], [], CARE, "Session 3 has images without the network",
+         ["Session 3: 2 of 4 slices not made by the network: out of memory"]),
+        ({}, [], [session(3, **FALLEN)], CARE, "Session 3 has", ["Session 3: 2 of 4"]),
+        ({}, [], [session(3, **FALLEN, **LONG_AGO)], GOOD, "All is well", []),
+        ({}, [], [session(9, outcome=FAILED, error="why", **LONG_AGO)], GOOD, "All is well", []),
+        ({}, [], [session(8, outcome=FAILED, error="why"), session(7, outcome=FAILED, error="how")],
+         BAD, "2 sessions failed in the last quarter", ["Session 8: why", "Session 7: how"]),
+        ({"active": 4}, [session(1, **FALLEN)], [session(9, outcome=FAILED, error="why")], BAD, "Session 9 failed",
+         ["Session 9: why", "Session 1 has", "4 sessions", "Session 1: 2 of 4"]),
     ],
 )  # fmt: skip
-def test_the_health_line_tells_the_worst(server, running, past, level, text):
+def test_the_health_line_tells_the_worst(server, running, past, level, text, points):
     found = health({**SERVER, **server}, running, past, NOW)
-    assert found["level"] == level and text in found["text"]
-    levels = [point[0] for point in found["points"]]
-    assert levels == sorted(levels, key=lambda one: one != BAD) and (not levels or levels[0] == level)
+    assert found["level"] == level and found["text"].startswith(text)
+    assert len(found["points"]) == len(points)
+    for (_, told), expected in zip(found["points"], points, strict=True):
+        assert told.startswith(expected)
+
+
+def test_the_points_are_few():
+    found = health(SERVER, [], [session(n, outcome=FAILED, error="why") for n in range(40)], NOW)
+    assert len(found["points"]) == MOST_POINTS and found["more"] == 40 - MOST_POINTS
 
 
 @pytest.mark.parametrize(

@@ -40,12 +40,12 @@ export function scanText(scan) {
   return parts.join(" · ");
 }
 
-const STAGE_NAMES = { receive: "waiting for the host", prepare: "model, while reading", other: "between stages" };
-const WAITING = new Set(["receive", "prepare"]);
+const STAGE_NAMES = { receive: "waiting for the host", prepare: "model, while reading", other: "opening, closing" };
+const WAITING = new Set(["receive", "prepare", "other"]);
 
 function stageRows(stages) {
   const total = stages.reduce((sum, [, spent]) => sum + spent, 0);
-  const shown = stages.filter(([name, spent]) => spent >= 0.01 * total && spent >= 0.001 && name !== "other");
+  const shown = stages.filter(([name, spent]) => spent >= 0.01 * total && spent >= 0.001);
   const rest = total - shown.reduce((sum, [, spent]) => sum + spent, 0);
   const longest = Math.max(...shown.map(([, spent]) => spent), rest, 1e-9);
   if (rest >= 0.001) shown.push([shown.length ? "all others" : "together", rest]);

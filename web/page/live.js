@@ -29,7 +29,7 @@ function show(found) {
   byId("health").dataset.level = level;
   put(byId("headline"), health.text);
   put(byId("subline"), level === "good" ? calm(server, running) : "");
-  points(health.points.slice(1));
+  points(health.points, health.more);
   put(byId("version"), server.version);
   updateTiles(server);
   updateCard.all(byId("running"), running, server);
@@ -49,14 +49,15 @@ function calm(server, running) {
   return `${plural(running.length, "session")} running, ${waiting ? `${waiting} waiting for the device` : "nobody waits"}.`;
 }
 
-function points(found) {
+function points(found, more = 0) {
+  if (more) found = [...found, ["care", `${more} more: see the sessions below.`]];
   const list = byId("points"), key = JSON.stringify(found);
   if (list.dataset.key === key) return;
   list.dataset.key = key;
   list.replaceChildren(...found.map(([level, text]) => {
     const item = document.createElement("li");
     item.dataset.level = level;
-    item.textContent = text.charAt(0).toUpperCase() + text.slice(1);
+    item.textContent = text;
     return item;
   }));
 }
