@@ -27,8 +27,7 @@ class Spooled:
 
         keeping = self.keeping = Keeping(from_environment(), target=self._target)
         keeping.hear(host.handshake)
-        host.footnote = self._footnote
-        host.listen_in(keeping.hear, keeping.slice_ended)
+        host.listen_in(keeping.hear, keeping.slice_ended, keeping.footnote)
         keeping.begin("Gadgetron")
 
     def settled(self, pipeline: Pipeline, report: Report) -> None:
@@ -37,11 +36,6 @@ class Spooled:
         self.report = report
         self.keeping.settled(pipeline, report.announce)
 
-    def _footnote(self) -> str:
-        assert self.keeping is not None
-        self.keeping.fail()
-        return self.keeping.footnote
-
     def end(self, error: BaseException | None = None) -> None:
         """The session is over."""
         if self.keeping is not None:
@@ -49,7 +43,7 @@ class Spooled:
 
             fallback = self.report is not None and self.report.fallbacks
             state = FAILED if error is not None else FALLBACK if fallback else DONE
-            self.keeping.end(state, error)
+            self.keeping.end(state, "" if error is None else f"{type(error).__name__}: {error}")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from smug_recon.errors import ConfigurationError, StreamError
 from smug_recon.gadgets.protocol import Limits
+from smug_recon.pipeline import SpoolSettings
 from smug_recon.scanner.catalogue import Catalogue
 from smug_recon.scanner.metrics import Metrics
 from smug_recon.scanner.models import Models
@@ -33,6 +34,7 @@ class Settings:
     grace_s: float = 30.0
     limits: Limits = field(default_factory=Limits)
     status_port: int | None = None
+    spool: SpoolSettings | None = None
 
     def __post_init__(self) -> None:
         for name in ("sessions", "idle_s", "grace_s"):
@@ -63,9 +65,7 @@ class House:
     def check(self) -> None:
         """StreamError once sessions may not go on."""
         if self.stopping.is_set():
-            raise StreamError(
-                "a server that is being stopped", "the whole scan before that", "send the scan again"
-            )
+            raise stopped()
 
     def lost(self, reason: str) -> None:
         """The device is gone: sessions go on without it, and ``/ready`` says so until the server is started anew."""
@@ -98,3 +98,8 @@ class House:
         except Exception as error:  # every session tries again, and tells its host
             self.trouble = f"the model cannot be loaded: {type(error).__name__}: {error}"
             log.error("the model cannot be loaded: %s", error)
+
+
+def stopped() -> StreamError:
+    """What a host hears whose scan is handed back."""
+    return StreamError("a server that is being stopped", "the whole scan before that", "send the scan again")

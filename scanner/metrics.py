@@ -20,6 +20,8 @@ COUNTS = {
     "lines": "readouts of images that were reconstructed",
     "slices": "slices completed",
     "images": "images sent",
+    "spooled_bytes": "bytes of raw data written to spools",
+    "spools_stopped": "sessions of which not all raw data were kept (disk full, bounds)",
 }
 FALLBACKS = "slices that are not what was asked for, by the kind of the reason"
 
@@ -69,6 +71,8 @@ class Metrics:
             "slices": report.slices,
             "images": account.images,
             "fallbacks": report.fallbacks,
+            "spooled_bytes": account.keeping.written,
+            "spools_stopped": bool(account.keeping.trouble),
         }
         with self._lock:
             seen = self._seen.setdefault(account.number, {})

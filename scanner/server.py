@@ -14,17 +14,21 @@ from dataclasses import replace
 
 from smug_recon.errors import ConfigurationError, StreamError
 from smug_recon.gadgets.wire import Tap
-from smug_recon.scanner.house import House
+from smug_recon.scanner.house import House, stopped
 from smug_recon.scanner.opening import Opening, read_config
 from smug_recon.scanner.session import REFUSED, Account, converse
+from smug_recon.scanner.spooling import Caretaker
 from smug_recon.scanner.status import StatusPage
 from smug_recon.scanner.wire import SessionSocket
+from smug_recon.spool.keeping import Keeping
 
 log = logging.getLogger(__name__)
 
 MOST_REFUSALS = 8
 """How many peers are told at once that there is no room; further ones are closed without a word."""
 REFUSAL_S = 3.0
+HAND_BACK_S = 5.0
+"""For sessions to hear that they are handed back, in seconds."""
 
 
 class Server:
@@ -36,11 +40,13 @@ class Server:
     def __init__(self, house: House, tap: Callable[[int], Tap | None] = lambda number: None) -> None:
         self.house = house
         self._tap = tap
+        self._caretaker = Caretaker(house.settings.spool)
         self._networks = [_network(text) for text in house.settings.allow]
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._sessions: set[threading.Thread] = set()
         self._refusals: set[threading.Thread] = set()
+        self._wires: set[SessionSocket] = set()
         self._page: StatusPage | None = None
         settings = house.settings
         if not is_loopback(settings.host):
@@ -73,6 +79,7 @@ class Server:
     def serve(self) -> None:
         """Accept sessions until ``close_door``."""
         while not self.house.closing.is_set():
+            self._caretaker.look_after()
             try:
                 connected, address = self._listener.accept()
             except TimeoutError:
@@ -83,7 +90,11 @@ class Server:
                 log.error("no session can be accepted: %s", error)  # out of files, say: the sessions go on
                 time.sleep(0.2)
                 continue
-            self._receive(connected, str(address[0]))
+            try:
+                self._receive(connected, str(address[0]))
+            except OSError as error:  # gone again; the others are served
+                log.warning("a peer that could not be served: %s", error)
+                connected.close()
         with contextlib.suppress(OSError):  # who has connected before the door was closed is served
             self._listener.settimeout(0)
             while True:
@@ -105,6 +116,7 @@ class Server:
             elif len(self._refusals) < MOST_REFUSALS:
                 self._launch(self._refuse, connected, self._refusals)
             else:
+                log.warning("a peer was closed without a word: %d others are being refused", MOST_REFUSALS)
                 self.house.metrics.count("unknown", REFUSED)
                 connected.close()
 
@@ -126,10 +138,12 @@ class Server:
         except RuntimeError:
             group.discard(thread)
             connected.close()
-            log.error("no thread for another session")
+            self.house.metrics.count("unknown", REFUSED)
+            log.error("no thread for another session: a peer was closed without a word")
 
     def _session(self, connected: socket.socket) -> None:
-        house, account = self.house, Account(next(self._numbers))
+        house = self.house
+        account = Account(next(self._numbers), keeping=Keeping(house.settings.spool))
         house.metrics.begin(account)
         house.onlookers.began(account)
         try:
@@ -140,7 +154,11 @@ class Server:
                 house.stopping,
                 self._tap(account.number),
             )
-            converse(wire, house, account)
+            self._wires.add(wire)
+            try:
+                converse(wire, house, account)
+            finally:
+                self._wires.discard(wire)
         finally:
             house.metrics.end(account)
             house.onlookers.ended(account)
@@ -186,10 +204,18 @@ class Server:
         if not finished:
             log.warning("%d sessions are handed back: the time to finish is over", self.active)
         self.house.stopping.set()
-        self._wait(5.0)
+        if not self._wait(HAND_BACK_S):
+            self._tell_the_rest()
         if self._page is not None:
             self._page.close()
         return finished
+
+    def _tell_the_rest(self) -> None:
+        """Tell the hosts of sessions that are deep in a computation; nothing of theirs is written meanwhile."""
+        for wire in list(self._wires):
+            if not (wire.closed or wire.failed or wire.half_sent):
+                log.error("a session is left in the middle of a slice")
+                wire.fail(f"smug-recon: {stopped()}")
 
     def _wait(self, seconds: float) -> bool:
         limit = time.monotonic() + seconds

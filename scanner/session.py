@@ -15,10 +15,12 @@ from smug_recon.errors import DataError, SmugReconError
 from smug_recon.gadgets.connection import GuardedConnection
 from smug_recon.gadgets.early import prepare_while_reading
 from smug_recon.gadgets.timing import Report
+from smug_recon.gadgets.wire import Tap
 from smug_recon.scanner.log_lines import LogLines
 from smug_recon.scanner.onlookers import Onlooker
 from smug_recon.scanner.opening import FIRE, Opening, read_opening
 from smug_recon.scanner.wire import SessionSocket, text_message
+from smug_recon.spool.keeping import Keeping
 
 if TYPE_CHECKING:
     from smug_recon.scanner.house import House
@@ -39,9 +41,15 @@ class Account:
     images: int = 0
     outcome: str = ""
     error: str = ""
+    keeping: Keeping = field(default_factory=Keeping)
     began: float = field(default_factory=time.monotonic)
     heard: float = field(default_factory=time.monotonic)
     """When the host last sent an item."""
+
+    @property
+    def spool(self) -> str:
+        """The name of the spool that keeps the raw data; empty without one."""
+        return self.keeping.name
 
 
 class ServedConnection(Connection):
@@ -108,9 +116,13 @@ class Host:
 def converse(wire: SessionSocket, house: House, account: Account) -> None:
     """Serve one session to its end. Never raises: the host and the log hear of every failure."""
     guarded: GuardedConnection | None = None
+    keeping = account.keeping
+    wire.listen_in(_both(wire.tap, keeping.hear), keeping.slice_ended)
+    wire.footnote = keeping.footnote
     try:
         opening = read_opening(wire)
         account.kind = opening.kind
+        keeping.begin(opening.kind)
         guarded = GuardedConnection(ServedConnection(wire, opening), wire.limits)
         with LogLines(threading.get_ident()) if opening.kind == FIRE else LogLines.none() as lines:
             host = Host(guarded, wire, lines, account, house.onlookers)
@@ -129,9 +141,11 @@ def converse(wire: SessionSocket, house: House, account: Account) -> None:
         level = logging.ERROR if isinstance(error, SmugReconError) else logging.CRITICAL
         trace = None if isinstance(error, SmugReconError) else error  # for whoever mends it
         name = type(error).__name__
-        log.log(level, "session %d failed: %s: %s", account.number, name, error, exc_info=trace)
+        where = keeping.footnote()
+        log.log(level, "session %d failed: %s: %s%s", account.number, name, error, where, exc_info=trace)
         _say(wire, guarded, error)
     finally:
+        keeping.end(account.outcome, account.error)
         try:
             house.metrics.follow(account)
         except Exception:
@@ -144,6 +158,7 @@ def _reconstruct(host: Host, opening: Opening, house: House, account: Account) -
 
     pipeline = opening.pipeline(house.catalogue)
     log.info("session %d: %s, pipeline %s", account.number, opening.kind, pipeline.name)
+    account.keeping.settled(pipeline, account.report.announce)
     house.onlookers.opened(account, host.header, pipeline)
 
     def load() -> Any:
@@ -153,6 +168,7 @@ def _reconstruct(host: Host, opening: Opening, house: House, account: Account) -
     model, items = report.call("prepare", prepare_while_reading, host, pipeline, load)
 
     def send(item: Any) -> None:
+        house.check()  # the host may have been told already that its scan is handed back
         host.send(item)
         house.metrics.follow(account)
 
@@ -168,6 +184,17 @@ def _stopped(items: Iterable[Any], house: House) -> Iterator[Any]:
     for item in items:
         house.check()
         yield item
+
+
+def _both(first: Tap | None, second: Tap) -> Tap:
+    if first is None:
+        return second
+
+    def tap(part: memoryview) -> None:
+        first(part)
+        second(part)
+
+    return tap
 
 
 def _say(wire: SessionSocket, guarded: GuardedConnection | None, error: BaseException) -> None:

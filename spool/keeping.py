@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from smug_recon.errors import ConfigurationError, SmugReconError
+from smug_recon.errors import ConfigurationError
 from smug_recon.pipeline import SpoolSettings
 from smug_recon.spool.folder import SpoolFolder
 from smug_recon.spool.record import DONE, EMPTY, FAILED, PIPELINE, Record, write_private
@@ -26,6 +26,7 @@ VARIABLE = "SMUG_RECON_SPOOL"
 """Environment variable with the folder; empty: no spool, whatever the pipeline says."""
 MOST_BEFORE = 16 << 20
 """No configuration and header together are longer, in bytes."""
+LONGEST_ERROR = 2000
 LEAST_SCAN = 2 + 340
 """The shortest message with a readout; a failed session with less than that after its header has nothing to keep."""
 
@@ -120,22 +121,20 @@ class Keeping:
             spool.put_beside(lambda: write_private(spool.path / PIPELINE, text.encode()))
             self._look()
 
-    def fail(self) -> None:
-        """The session fails: what has arrived, and what will, is kept if a header is in it."""
+    def footnote(self) -> str:
+        """The session fails: where its raw data are kept, for the error that the host is told.
+
+        What has arrived, and what will while the host is told, is kept if a header is in it.
+        """
         if self._spool is None and not self._off and end_of_header(self._before) is not None:
             self.begin()
         if self._spool is None:
             self._leave_off()
-
-    @property
-    def footnote(self) -> str:
-        """What is added to the error that the host is told."""
-        if self._spool is None:
             return ""
         stopped = f", up to byte {self.written} ({self.trouble})" if self.trouble else ""
         return f"; the raw data are kept as spool {self.name}{stopped}"
 
-    def end(self, state: str = DONE, error: BaseException | None = None) -> None:
+    def end(self, state: str = DONE, error: str = "") -> None:
         """The session is over."""
         spool, self._off = self._spool, True
         self._before = bytearray()
@@ -143,7 +142,7 @@ class Keeping:
             return
         if state == FAILED and self._heard - self._start < LEAST_SCAN:
             state = EMPTY
-        spool.close(state, _named(error) if error is not None else "")
+        spool.close(state, error[:LONGEST_ERROR])
         self._look()
 
     def _open(self, settings: SpoolSettings) -> None:
@@ -175,11 +174,6 @@ def end_of_header(start: bytes | bytearray) -> int | None:
             return None
         at += 2 + 1024 if identifier == 1 else 6 + length
     return at if at <= len(start) else None
-
-
-def _named(error: BaseException) -> str:
-    name = "" if isinstance(error, SmugReconError) else f"{type(error).__name__}: "
-    return f"{name}{error}"[:2000]
 
 
 def _version() -> str:

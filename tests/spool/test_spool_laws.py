@@ -186,7 +186,7 @@ def test_a_full_disk_ends_the_spool_aloud_and_not_the_session(keep, monkeypatch)
         keeping.hear(READOUT)
         keeping.slice_ended()
     assert len(said) == 1 and "No space left" in said[0] and keeping.name in said[0]
-    assert "No space left" in keeping.footnote
+    assert "No space left" in keeping.footnote()
     keeping.end("failed")
     assert stream(keeping) == (HANDSHAKE + READOUT * 5)[: len(HANDSHAKE) + 1500]
     assert read_record(keeping._spool.path).stopped == "No space left on device"
@@ -268,7 +268,7 @@ def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
     keeping.begin()
     keeping.settled(load_pipeline(), print)
     keeping.hear(READOUT)
-    assert keeping.name == keeping.footnote == "" and not keeping._before
+    assert keeping.name == keeping.footnote() == "" and not keeping._before
     keeping.end()
 
 
@@ -309,8 +309,7 @@ def test_what_is_no_scan_leaves_no_spool(settings):
     for heard in (b"", b"GET / HTTP/1.1\r\n\r\n", HANDSHAKE[:-1], b"\2\0\xff\xff\xff\xff", b"\0" * 5000):
         keeping = Keeping(settings())
         keeping.hear(heard)
-        keeping.fail()
-        assert keeping.footnote == ""
+        assert keeping.footnote() == ""
         keeping.hear(b"x" * (20 << 20))  # what comes while the error is told takes no memory
         assert not keeping._before
         keeping.end("failed")
@@ -320,8 +319,7 @@ def test_what_is_no_scan_leaves_no_spool(settings):
 def test_a_session_that_is_refused_after_its_header_keeps_what_follows(settings):
     keeping = Keeping(settings())
     keeping.hear(HANDSHAKE + READOUT[:10])
-    keeping.fail()
-    assert keeping.name in keeping.footnote
+    assert keeping.name and keeping.name in keeping.footnote()
     keeping.hear(READOUT[10:])
     keeping.end("failed", "ConfigurationError: no such name")
     assert stream(keeping) == HANDSHAKE + READOUT
