@@ -164,7 +164,10 @@ class Report:
             log.info("%-14s %8.3f s %7d items", stage["name"], stage["seconds"], stage["calls"])
         target = os.environ.get(TIMING_FILE)
         if target:
-            Path(target).write_text(json.dumps(found, indent=1), encoding="utf-8")
+            try:
+                Path(target).write_text(json.dumps(found, indent=1), encoding="utf-8")
+            except OSError as error:  # the images have left; a full disk takes none of them back
+                log.error("the report of the scan cannot be written (%s)", error.strerror or error)
 
 
 def peak_rss_mb() -> float | None:

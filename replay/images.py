@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,8 @@ import h5py
 import ismrmrd
 import numpy as np
 
-from smug_recon.errors import ConfigurationError, DataError
+from smug_recon.errors import ConfigurationError, DataError, OutputError
+from smug_recon.replay.disk import check_room, written_to
 from smug_recon.replay.header import parse_header
 
 GROUP = "dataset"
@@ -32,7 +34,8 @@ def open_dataset(path: Path, mode: str, group: str = GROUP) -> ismrmrd.Dataset:
 class ImageFile:
     """Write images as they arrive to ``images.incomplete.h5``; ``finish`` gives the file its name.
 
-    A run that fails after its first image leaves the incomplete file; one without images leaves none.
+    A run that fails after its first image leaves the incomplete file; one without images, and one whose disk is full,
+    leave none.
     """
 
     def __init__(self, path: Path, header_xml: bytes) -> None:
@@ -40,8 +43,11 @@ class ImageFile:
         self.incomplete = path.with_name(f"{path.stem}.incomplete{path.suffix}")
         self.counts: dict[str, int] = {}
         self._layouts: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
-        self._dataset = open_dataset(self.incomplete, "w")
-        self._dataset.write_xml_header(header_xml)
+        self._broken = False
+        with self._writing():
+            check_room(path.parent, len(header_xml))
+            self._dataset = open_dataset(self.incomplete, "w")
+            self._dataset.write_xml_header(header_xml)
 
     def __enter__(self) -> ImageFile:
         return self
@@ -49,7 +55,9 @@ class ImageFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._dataset.close()
+        if not self._broken:
+            with self._writing():
+                self._dataset.close()
         if not self.counts:
             self.incomplete.unlink(missing_ok=True)
 
@@ -61,14 +69,29 @@ class ImageFile:
         while self._layouts.setdefault(group, layout) != layout:
             other += 1
             group = f"{series}_{other}"  # another matrix or type under the same series index
-        self._dataset.append_image(group, image)
+        with self._writing():
+            check_room(self.path.parent, image.data.nbytes)
+            self._dataset.append_image(group, image)
         self.counts[group] = self.counts.get(group, 0) + 1
         return group
 
     def finish(self) -> None:
         """Close the file and put it in the place of an earlier one, in one step."""
-        self._dataset.close()
-        self.incomplete.replace(self.path)
+        with self._writing():
+            self._dataset.close()
+            self.incomplete.replace(self.path)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with written_to(self.path.parent):
+                yield
+        except OutputError:
+            if not self._broken:
+                self._broken = True
+                with contextlib.suppress(Exception):  # what a full disk does not take is not wanted any more
+                    self._dataset.close()
+            raise
 
 
 def read_images(path: Path, group: str) -> Iterator[ismrmrd.Image]:

@@ -22,6 +22,7 @@ from smug_recon.gadgets.observer import VARIABLE as NOTEBOOK
 from smug_recon.replay.animation import write_animations
 from smug_recon.replay.client import PATIENCE_S, Item, play
 from smug_recon.replay.configuration import configuration_element
+from smug_recon.replay.disk import all_or_none, clear, written_to
 from smug_recon.replay.fingerprint import fingerprint
 from smug_recon.replay.header import parse_header
 from smug_recon.replay.heads import read_heads
@@ -106,7 +107,8 @@ def replay(
         for warning in check(header, configuration, heads):
             log.warning("%s", warning)
         checked = time.perf_counter()
-        out.mkdir(parents=True, exist_ok=True)
+        with written_to(out):
+            out.mkdir(parents=True, exist_ok=True)
         node_timing = (out / "timing.node.json").resolve()
         node_notebook = (out / "report.node.npz").resolve()
         environment = {
@@ -156,9 +158,10 @@ def replay(
             if node_notebook.exists():
                 node_notebook.replace(out / NOTEBOOK_FILE)
     returned = time.perf_counter()
-    previews = write_all_previews(file, out / "preview") if preview else []
-    files = write_all_dicom(file, header, out / "dicom", **(dicom_options or {})) if dicom else []
-    volumes = write_all_nifti(file, header, out / "nifti") if nifti else []
+    with written_to(out):
+        previews = write_all_previews(file, out / "preview") if preview else []
+        files = write_all_dicom(file, header, out / "dicom", **(dicom_options or {})) if dicom else []
+        volumes = write_all_nifti(file, header, out / "nifti") if nifti else []
     ended = time.perf_counter()
     timing["replay"] = {
         "check": round(checked - started, 6),
@@ -167,7 +170,8 @@ def replay(
     }
     if notebook:
         timing["source"] = fingerprint(raw)
-    write_timing(out / "timing.json", timing)
+    with written_to(out):
+        write_timing(out / "timing.json", timing)
     fallbacks = max(fallbacks, int(timing.get("fallbacks", 0)))
     counts = dict(file.counts)
     return ReplayResult(file.path, counts, sent, fallbacks, timing, passed_on, previews, files, volumes, cut)
@@ -211,19 +215,20 @@ def write_all_previews(file: ImageFile, folder: Path) -> list[Path]:
 def write_all_dicom(
     file: ImageFile, header: ismrmrd.xsd.ismrmrdHeader, folder: Path, **options: Any
 ) -> list[Path]:
-    """DICOM files of every series, those of an earlier run removed; ``options`` as ``dicom.write_dicom``."""
-    clear(folder, "*.dcm")
+    """DICOM files of every series, those of an earlier run removed; ``options`` as ``dicom.write_dicom``.
+
+    All of them or none: part of a series looks like a whole one.
+    """
     images = itertools.chain.from_iterable(read_images(file.path, group) for group in file.counts)
-    return write_dicom(images, header, folder, **options)
+    with all_or_none(folder, "*.dcm"):
+        return write_dicom(images, header, folder, **options)
 
 
 def write_all_nifti(file: ImageFile, header: ismrmrd.xsd.ismrmrdHeader, folder: Path) -> list[Path]:
     """NIfTI files of every series, those of an earlier run removed."""
-    clear(folder, "*.nii.gz")
-    clear(folder, "*.json")
-    return write_nifti(
-        itertools.chain.from_iterable(read_images(file.path, group) for group in file.counts), header, folder
-    )
+    images = itertools.chain.from_iterable(read_images(file.path, group) for group in file.counts)
+    with all_or_none(folder, "*.nii.gz"), all_or_none(folder, "*.json"):
+        return write_nifti(images, header, folder)
 
 
 @contextlib.contextmanager
@@ -234,9 +239,3 @@ def removed_at_the_end(path: Path) -> Iterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
-
-
-def clear(folder: Path, pattern: str) -> None:
-    """Remove files of an earlier run; nothing else in the folder is touched."""
-    for path in folder.glob(pattern):
-        path.unlink()

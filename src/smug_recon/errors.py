@@ -5,7 +5,8 @@ SmugReconError
 ├── ModelError           model file: hash, card, range                          (exit code 2)
 ├── HeaderError          the MRD header describes a scan that cannot be reconstructed
 ├── StreamError          the peer broke the protocol: cut message, unknown id, over-long field
-└── DataError            an acquisition contradicts the header, the flags or the lines before it
+├── DataError            an acquisition contradicts the header, the flags or the lines before it
+└── OutputError          a file cannot be written: the disk is full, read-only or not ours
 """
 
 from __future__ import annotations
@@ -46,3 +47,7 @@ class StreamError(SmugReconError):
 
 class DataError(SmugReconError):
     """An acquisition contradicts the header, the flags or the data before it."""
+
+
+class OutputError(SmugReconError):
+    """A file of ours cannot be written; nothing half written is left."""

@@ -19,6 +19,7 @@ import pytest
 from small_scan import header_xml
 
 from smug_recon.gadgets.protocol import Limits
+from smug_recon.scanner import server as server_module
 from smug_recon.scanner.xml import refuse_entities
 
 HASTY = Limits(stall_seconds=0.6, drain_seconds=2.0, drain_idle_seconds=0.5, message_bytes=1 << 24)
@@ -209,6 +210,30 @@ def test_stopping_in_mid_slice_finishes_or_hands_back_in_time(start, grace):
         assert "a server that is being stopped" in heard.complaint and not heard.images
     else:
         assert heard.ending == "close" and len(heard.images) == 1
+
+
+def test_a_host_whose_slice_is_being_computed_is_told_before_the_process_ends(start, model, monkeypatch):
+    """A computation cannot be interrupted; what is written meanwhile is the last word to its host."""
+    monkeypatch.setattr(server_module, "HAND_BACK_S", 0.3)
+    inside, released = threading.Event(), threading.Event()
+
+    def computes() -> None:
+        inside.set()
+        released.wait(60)
+
+    server = start(grace_s=0.3)
+    server.house.ready.wait(20)
+    model.before = computes
+    host, heard = hosts.HostEnd(server.port), []
+    listener = threading.Thread(
+        target=lambda: heard.append(host.talk(hosts.connect(), *hosts.scan(), hosts.CLOSE))
+    )
+    listener.start()
+    assert inside.wait(30) and not server.stop()
+    released.set()
+    listener.join(30)
+    assert "a server that is being stopped" in heard[0].complaint and not heard[0].images
+    idle(server)
 
 
 def test_the_command_answers_while_the_model_is_loaded_and_stops_on_sigterm():

@@ -32,6 +32,7 @@ def command(
 
     from smug_recon.dicom import write_dicom, write_nifti
     from smug_recon.replay.animation import write_animations
+    from smug_recon.replay.disk import written_to
     from smug_recon.replay.images import groups, image_header, read_images
     from smug_recon.replay.preview import write_previews
 
@@ -39,18 +40,19 @@ def command(
     chosen = groups(images, series)
     header = image_header(images)
     found = itertools.chain.from_iterable(read_images(images, name) for name in chosen)
-    if nifti:
-        files = write_nifti(found, header, out, component)
-    else:
-        files = write_dicom(
-            found,
-            header,
-            out,
-            multiframe=enhanced,
-            components=component,
-            anonymise=anonymise,
-            patient_id=patient_id,
-        )
+    with written_to(out):
+        if nifti:
+            files = write_nifti(found, header, out, component)
+        else:
+            files = write_dicom(
+                found,
+                header,
+                out,
+                multiframe=enhanced,
+                components=component,
+                anonymise=anonymise,
+                patient_id=patient_id,
+            )
     typer.echo(f"{'nifti' if nifti else 'dicom':<8} {out}  {len(files)} files")
     if preview:
         pictures = []
