@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -75,6 +76,11 @@ class Keeping:
     def name(self) -> str:
         """The name of the spool; empty without one."""
         return self._spool.name if self._spool is not None else ""
+
+    @property
+    def path(self) -> Path | None:
+        """The folder of the spool; None without one."""
+        return self._spool.path if self._spool is not None else None
 
     @property
     def written(self) -> int:

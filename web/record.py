@@ -56,7 +56,6 @@ class Record:
     def _data(self, queue: list[int]) -> dict[str, Any]:
         account, report = self.account, self.account.report
         over = self.ended_at is not None
-        spool = getattr(account, "spool", None)
         return {
             "number": account.number,
             "host": account.kind,
@@ -75,7 +74,7 @@ class Record:
             "reasons": {_short(reason): count for reason, count in _first(report.fallback_reasons.items())},
             "warnings": [_short(text) for text in _first(report.warnings)],
             "stages": [[name, round(spent, 3)] for name, spent in report.so_far().items()],
-            "spool": Path(spool).name if spool else "",
+            "spool": account.spool,
         }
 
 
@@ -117,13 +116,10 @@ def scan_of(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline) -> dict[str, 
 
 
 def report_file(account: Account) -> Path | None:
-    """``report.html`` in the folder of the session, if it has one."""
-    spool = getattr(account, "spool", None)
-    if not spool:
-        return None
-    found = Path(spool)
-    found = (found if found.is_dir() else found.with_suffix("")) / "report.html"
-    return found if found.is_file() else None
+    """``report.html`` in the folder of the session's spool, if there is one."""
+    folder = account.keeping.path
+    found = folder / "report.html" if folder is not None else None
+    return found if found is not None and found.is_file() else None
 
 
 def _first(texts: Any) -> list[Any]:

@@ -193,7 +193,7 @@ def test_a_report_in_the_folder_of_a_session_is_served_apart_from_the_page(page,
     (tmp_path / "report.html").write_text("<p>report")
     account = over(page.ledger, 5)
     assert ask(page, "/sessions/5/report.html")[0] == 404
-    account.spool = tmp_path
+    account.keeping = SimpleNamespace(path=tmp_path, name=tmp_path.name)
     found = json.loads(ask(page, "/api/sessions")[2])["past"][0]
     assert found["report"] is True
     status, headers, body = ask(page, "/sessions/5/report.html")
