@@ -46,6 +46,7 @@ class PeerTrouble(Exception):
 class Peer:
     """An open association; ``offers_commitment`` says whether the peer commits itself to keep what it stores.
 
+    ``handlers``: what is called for the peer's reports (:class:`Keeping`).
     Every wait is bounded by ``timeout_s`` of the destination: for the connection, an answer, and the socket itself.
     """
 
@@ -53,11 +54,11 @@ class Peer:
         self,
         destination: Destination,
         kinds: Sequence[Kind],
-        on_report: Callable[[evt.Event], tuple[int, Any]] | None = None,
+        handlers: Sequence[Any] = (),
     ) -> None:
         self.destination = destination
         self.proposed = set(kinds[:MOST_CONTEXTS])
-        self._on_report = on_report
+        self._handlers = handlers
         self._opened = False
 
     def __enter__(self) -> Peer:
@@ -73,10 +74,9 @@ class Peer:
             entity.add_requested_context(name, list(PLAIN))
         for name, syntax in sorted(kind for kind in self.proposed if kind[1] not in PLAIN):
             entity.add_requested_context(name, syntax)
-        handlers: list[Any] = [(evt.EVT_CONN_OPEN, self._bound)]
-        if self._on_report is not None:
+        handlers: list[Any] = [(evt.EVT_CONN_OPEN, self._bound), *self._handlers]
+        if wanted.commitment is not None:
             entity.add_requested_context(StorageCommitmentPushModel, list(PLAIN))
-            handlers.append((evt.EVT_N_EVENT_REPORT, self._on_report))
         host, port = wanted.address
         tls = (client_context(wanted.tls), wanted.tls.name or host) if wanted.tls else None
         try:
@@ -102,6 +102,11 @@ class Peer:
     def open(self) -> bool:
         """Whether the association still stands."""
         return bool(self._association.is_established)
+
+    @property
+    def identity(self) -> int:
+        """What an event of this association is told by."""
+        return id(self._association)
 
     @property
     def offers_commitment(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
+from pynetdicom.dimse_messages import N_EVENT_REPORT_RSP
 from pynetdicom.sop_class import (
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
@@ -38,6 +39,8 @@ class Keeping:
         self._wanted, self._destination = destination.commitment, destination
         self._promises, self._changed = Promises(queue, destination.to), changed
         self._server: Any = None
+        self._answering: set[int] = set()
+        self.handlers = [(evt.EVT_N_EVENT_REPORT, self.on_report), (evt.EVT_DIMSE_SENT, self._answered)]
 
     def __enter__(self) -> Keeping:
         if self._wanted.listen is None:
@@ -61,7 +64,7 @@ class Keeping:
                 (host, port),
                 block=False,
                 ssl_context=server_context(tls) if tls else None,
-                evt_handlers=[(evt.EVT_N_EVENT_REPORT, self.on_report)],
+                evt_handlers=self.handlers,
             )
         except OSError as error:
             raise ConfigurationError(
@@ -81,6 +84,11 @@ class Keeping:
     def port(self) -> int:
         """The port that reports are taken on; 0 without one."""
         return int(self._server.socket.getsockname()[1]) if self._server is not None else 0
+
+    @property
+    def due(self) -> bool:
+        """Whether there is something to ask for now."""
+        return bool(self._promises.due(self._wanted.patience_s, 1))
 
     def ask(self, peer: Peer, stop: threading.Event) -> None:
         """Ask for all that was stored, and hold the association for the reports as long as the destination says."""
@@ -102,12 +110,16 @@ class Keeping:
                 )
                 return
             limit = time.monotonic() + self._wanted.hold_s
-            while peer.open and time.monotonic() < limit and self._promises.outstanding(transaction):
+            while peer.open and (
+                peer.identity in self._answering
+                or (time.monotonic() < limit and self._promises.outstanding(transaction))
+            ):
                 if stop.wait(TICK_S):
                     return
 
     def on_report(self, event: evt.Event) -> tuple[int, None]:
         """Take a report (N-EVENT-REPORT) and return the status of its answer."""
+        self._answering.add(id(event.assoc))  # the association must not end before the answer is on its way
         try:
             found = event.event_information
             transaction = str(found.TransactionUID)
@@ -131,6 +143,10 @@ class Keeping:
         log.info("PACS %s keeps %d instances, not %d", self._destination.to, number, len(failed))
         self._changed()
         return 0x0000, None
+
+    def _answered(self, event: evt.Event) -> None:
+        if isinstance(event.message, N_EVENT_REPORT_RSP):
+            self._answering.discard(id(event.assoc))
 
 
 def request(jobs: list[Job], transaction: str) -> pydicom.Dataset:

@@ -21,7 +21,7 @@ from smug_recon.pacs.verdict import Fate
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 5.0
+LOOK_S = 1.0
 """How often an idle sender looks whether another process has put something into the queue."""
 
 
@@ -87,13 +87,13 @@ class Sender:
     def visit(self) -> float | None:
         """One association, as long as there is something to do; seconds until the next, None if nothing is left."""
         peer_s = self.queue.next_s(self.destination.to)
-        if peer_s is None or (peer_s > 0 and not self._due()):
+        if peer_s is None or (peer_s > 0 and not self._due() and not (self._keeping and self._keeping.due)):
             return peer_s
-        report = self._keeping.on_report if self._keeping else None
+        handlers = self._keeping.handlers if self._keeping else ()
         try:
             if self.trouble is not None and (still := unreachable(self.destination)) is not None:
                 return self._troubled(still)
-            with Peer(self.destination, self.queue.kinds(self.destination.to), report) as peer:
+            with Peer(self.destination, self.queue.kinds(self.destination.to), handlers) as peer:
                 peer.echo()
                 self._send(peer)
                 if self._keeping is not None:

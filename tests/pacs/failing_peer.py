@@ -11,6 +11,8 @@ from typing import Any
 from pydicom import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import AE, StoragePresentationContexts, evt
+from pynetdicom.dimse_messages import N_ACTION_RSP
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.sop_class import MRImageStorage, StorageCommitmentPushModel, Verification
 
 STORE, ABORT_BEFORE, ABORT_AFTER, BUSY = "store", "abort before", "abort after", "busy"
@@ -67,6 +69,7 @@ class FailingPeer:
                 (evt.EVT_C_ECHO, self._echo),
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_N_ACTION, self._action),
+                (evt.EVT_DIMSE_SENT, self._sent),
             ],
         )
         self.port = int(self._server.socket.getsockname()[1])
@@ -106,13 +109,16 @@ class FailingPeer:
         return 0x0000
 
     def _action(self, event: evt.Event) -> tuple[int, None]:
-        """Report on a thread of its own, on this association or (``port``) on a new one."""
         assert self.commitment is not None
         self.requests.append(event.action_information)
-        status = self.commitment.get("status", 0x0000)
-        if status == 0x0000 and not self.commitment.get("silent"):
-            threading.Thread(target=self._report, args=(event.assoc, event.action_information)).start()
-        return status, None
+        return self.commitment.get("status", 0x0000), None
+
+    def _sent(self, event: evt.Event) -> None:
+        """After the answer to N-ACTION: report from a thread, on this association or (``port``) on a new one."""
+        plan = self.commitment or {}
+        told = isinstance(event.message, N_ACTION_RSP) and plan.get("status", 0x0000) == 0x0000
+        if told and not plan.get("silent"):
+            threading.Thread(target=self._report, args=(event.assoc, self.requests[-1])).start()
 
     def _report(self, association: Any, asked: Dataset) -> None:
         assert self.commitment is not None
@@ -131,8 +137,6 @@ class FailingPeer:
         if failed:
             report.FailedSOPSequence = failed
         if (port := self.commitment.get("port")) is not None:
-            from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
-
             role = SCP_SCU_RoleSelectionNegotiation()
             role.sop_class_uid = StorageCommitmentPushModel
             role.scu_role, role.scp_role = False, True
