@@ -173,7 +173,9 @@ def _card(content: bytes, path: Path) -> Card:
                     "export it again",
                 )
             text = archive.read(inside[0]) if inside else None
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # zipfile and the unpackers below it raise whatever comes of the bytes
         raise ModelError(
             f"{path.name}, no whole TorchScript file{_damage(content) or f' ({error})'}",
             "a TorchScript file written by smug-recon export",
@@ -185,7 +187,7 @@ def _card(content: bytes, path: Path) -> Card:
         )
     try:
         settings = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ModelError(f"a card that is no JSON in {path.name}", "JSON", "export the model again") from None
     version = settings.get("format") if isinstance(settings, dict) else None
     if version != FORMAT:

@@ -18,6 +18,7 @@ import numpy as np
 from ismrmrd.hdf5 import acquisition_header_dtype
 
 from smug_recon.errors import DataError, HeaderError
+from smug_recon.replay.damage import DAMAGED, dataset, reading
 from smug_recon.replay.header import parse_header
 from smug_recon.replay.wire import ACQUISITION, Block
 
@@ -40,12 +41,12 @@ class FastMriRaw:
         self._name = path.name
         self._file = h5py.File(path, "r")
         try:
-            text = self._file["ismrmrd_header"][()]
-            self.header_xml = text.encode() if isinstance(text, str) else bytes(text)
+            self.header_xml = self._read_header()
             header, _ = parse_header(self.header_xml)
-            self._kspace = self._file["kspace"]
+            self._kspace = dataset(self._file, "kspace")
             self._mask_y = self._read_mask()
-            self._first_step = self._check(header)
+            with reading(path.name):
+                self._first_step = self._check(header)
         except BaseException:
             self._file.close()
             raise
@@ -77,14 +78,8 @@ class FastMriRaw:
             yield Block(b"".join(parts), len(acquired))
 
     def _slice(self, number: int) -> np.ndarray:
-        try:
+        with reading(f"slice {number} of {self._name}"):
             values = np.asarray(self._kspace[number])
-        except (OSError, RuntimeError) as error:
-            raise DataError(
-                f"slice {number} of {self._name} unreadable ({error})",
-                "complex samples",
-                "copy the file again: it is damaged",
-            ) from None
         values = values.astype("<c8", copy=False)
         return values[None] if values.ndim == 2 else values
 
@@ -127,7 +122,18 @@ class FastMriRaw:
         return heads
 
     def _read_mask(self) -> np.ndarray | None:
-        return np.asarray(self._file["mask"][()]).astype(bool).ravel() if "mask" in self._file else None
+        with reading("the mask"):
+            if "mask" not in self._file:
+                return None
+            return np.asarray(dataset(self._file, "mask")[()]).astype(bool).ravel()
+
+    def _read_header(self) -> bytes:
+        text = dataset(self._file, "ismrmrd_header")
+        with reading("ismrmrd_header"):
+            value = text[()]
+            if not isinstance(value, str | bytes):
+                raise DataError("an ismrmrd_header that is no text", "the MRD header as XML", DAMAGED)
+            return value.encode() if isinstance(value, str) else bytes(value)
 
     def _check(self, header: ismrmrd.xsd.ismrmrdHeader) -> int:
         """Hold the array against the header; returns the phase encode of its first column."""

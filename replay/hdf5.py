@@ -11,13 +11,13 @@ import ismrmrd
 import numpy as np
 
 from smug_recon.errors import ConfigurationError, DataError
+from smug_recon.replay.damage import DAMAGED, dataset, reading, table
 from smug_recon.replay.wire import Block, acquisition_rows, waveform_rows
 
 BLOCK_BYTES = 16 * 2**20
 """Memory that one block of readouts may take, in bytes."""
 MOST_ROWS = 4096
 NOISE = 1 << (ismrmrd.ACQ_IS_NOISE_MEASUREMENT - 1)
-DAMAGED = "the raw file is damaged or was not copied completely: copy or convert it again"
 
 
 class Hdf5Raw:
@@ -32,10 +32,15 @@ class Hdf5Raw:
                 f"{path.name}, which HDF5 cannot open ({error})", "an ISMRMRD HDF5 file", DAMAGED
             ) from None
         try:
-            self._group = _choose(self._file, path, group)
-            self.header_xml = _header_text(self._group)
-            self.acquisitions: int | None = int(self._group["data"].size)
-            self.others = int(self._group["waveforms"].size) if "waveforms" in self._group else 0
+            with reading(path.name):
+                self._group = _choose(self._file, path, group)
+                self.header_xml = _header_text(self._group)
+                self._data = table(self._group, "data", "<f4")
+                self._waveforms = (
+                    table(self._group, "waveforms", "<u4") if "waveforms" in self._group else None
+                )
+            self.acquisitions: int | None = int(self._data.size)
+            self.others = int(self._waveforms.size) if self._waveforms is not None else 0
         except BaseException:
             self._file.close()
             raise
@@ -50,26 +55,27 @@ class Hdf5Raw:
 
     def blocks(self) -> Iterator[Block]:
         """All readouts in the order of the file, then the waveforms, in blocks of bounded size."""
-        for rows in _tables(self._group["data"]):
+        for rows in _tables(self._data):
             yield acquisition_rows(rows)
-        if self.others:
-            for rows in _tables(self._group["waveforms"]):
+        if self._waveforms is not None:
+            for rows in _tables(self._waveforms):
                 yield waveform_rows(rows)
 
+    def heads(self) -> np.ndarray:
+        """The acquisition headers of all readouts, without their samples."""
+        with reading("acquisition headers"):
+            return np.asarray(self._data.fields("head")[()])
 
-def _tables(table: h5py.Dataset) -> Iterator[np.ndarray]:
+
+def _tables(rows_of: h5py.Dataset) -> Iterator[np.ndarray]:
     """Consecutive rows of a table of variable-length readouts, about BLOCK_BYTES at a time."""
-    start, count, total = 0, 16, int(table.size)
+    start, count, total = 0, 16, int(rows_of.size)
     while start < total:
-        try:
-            rows = table[start : start + count]
-        except (OSError, RuntimeError) as error:
-            raise DataError(
-                f"rows {start} to {start + count} unreadable ({error})", f"{total} rows", DAMAGED
-            ) from None
+        with reading(f"rows {start} to {min(start + count, total)} of {total}"):
+            rows = rows_of[start : start + count]
+            largest = max(int(value.nbytes) for value in rows["data"]) + rows_of.dtype.itemsize
         yield rows
         start += len(rows)
-        largest = max(int(value.nbytes) for value in rows["data"]) + table.dtype.itemsize
         count = min(max(BLOCK_BYTES // largest, 1), MOST_ROWS)
 
 
@@ -110,8 +116,9 @@ def scans(file: h5py.File) -> list[str]:
 def noise_only(group: h5py.Group) -> bool:
     """Whether every readout of a scan is flagged as noise: such a scan holds no image."""
     try:
-        flags = group["data"].fields("head")[()]["flags"]
-    except (OSError, RuntimeError, ValueError):
+        with reading("data"):
+            flags = table(group, "data", "<f4").fields("head")[()]["flags"]
+    except DataError:
         return False  # the reader will say what is wrong with it
     return bool(len(flags) and (flags & np.uint64(NOISE) != 0).all())
 
@@ -123,9 +130,10 @@ def _groups(file: h5py.File) -> list[tuple[str, h5py.Group]]:
 
 
 def _header_text(group: h5py.Group) -> bytes:
-    try:
-        value = group["xml"][()]
-    except OSError as error:
-        raise DataError(f"an unreadable header ({error})", "the MRD header as XML", DAMAGED) from None
-    text = np.asarray(value).ravel()[0] if np.size(value) else b""
-    return text.encode() if isinstance(text, str) else bytes(text)
+    """The MRD header: one text, alone or as the first of an array."""
+    with reading("the MRD header"):
+        values = np.ravel(dataset(group, "xml")[()])
+        text = values[0] if values.size else b""
+        if not isinstance(text, str | bytes):
+            raise DataError(f"a header of the type {type(text).__name__}", "the MRD header as XML", DAMAGED)
+        return text.encode() if isinstance(text, str) else bytes(text)

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 from ismrmrd.hdf5 import acquisition_header_dtype
 
-from smug_recon.errors import DataError
 from smug_recon.replay import wire
 from smug_recon.replay.fastmri import FastMriRaw
-from smug_recon.replay.hdf5 import DAMAGED, Hdf5Raw
+from smug_recon.replay.hdf5 import Hdf5Raw
 from smug_recon.replay.mrdstream import StreamRaw
 from smug_recon.replay.raw import open_raw
 
@@ -26,11 +25,7 @@ def read_heads(path: Path | str, group: str | None = None) -> tuple[bytes, np.nd
 
 
 def _from_table(raw: Hdf5Raw) -> np.ndarray:
-    try:
-        heads = raw._group["data"].fields("head")[()]
-    except (OSError, RuntimeError, ValueError) as error:
-        raise DataError(f"unreadable acquisition headers ({error})", "an ISMRMRD table", DAMAGED) from None
-    return wire.packed(heads, acquisition_header_dtype)
+    return wire.packed(raw.heads(), acquisition_header_dtype)
 
 
 def _from_stream(raw: StreamRaw | FastMriRaw) -> np.ndarray:

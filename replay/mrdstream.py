@@ -14,6 +14,9 @@ from smug_recon.errors import StreamError
 from smug_recon.replay import wire
 
 BLOCK_BYTES = 4 * 2**20
+PIECE_BYTES = 64 * 2**20
+"""Read at once, at most."""
+MOST_DIMENSIONS = 32
 log = logging.getLogger(__name__)
 
 
@@ -82,10 +85,7 @@ class StreamRaw:
         elif message_id in (wire.CONFIG, wire.TEXT):
             wire.read_text(self._exactly, "text")
         elif message_id == wire.ARRAY:
-            kind, _, dimensions = np.frombuffer(self._exactly(6), "<u2")
-            shape = np.frombuffer(self._exactly(8 * int(dimensions)), "<u8")
-            width = ismrmrd.image.get_dtype_from_data_type(int(kind)).itemsize
-            self._exactly(int(np.prod(shape, dtype=np.uint64)) * width)
+            self._skip_array()
         else:
             return False
         log.warning(
@@ -93,10 +93,25 @@ class StreamRaw:
         )
         return True
 
+    def _skip_array(self) -> None:
+        """Read over an array, piece by piece: its header may claim any size."""
+        kind, _, dimensions = (int(value) for value in np.frombuffer(self._exactly(6), "<u2"))
+        left = wire.ARRAY_VALUE_BYTES.get(kind, 0)
+        if not left or dimensions > MOST_DIMENSIONS:
+            raise StreamError(
+                f"an array of data type {kind} and {dimensions} dimensions",
+                f"an MRD data type (1 to 8) and at most {MOST_DIMENSIONS}",
+                "the stream is damaged: write or copy it again",
+            )
+        for length in np.frombuffer(self._exactly(8 * dimensions), "<u8"):
+            left *= int(length)
+        while left:
+            left -= len(self._exactly(min(left, BLOCK_BYTES)))
+
     def _exactly(self, count: int) -> bytes:
-        data = self._source.read(count)
+        data = self._source.read(min(count, PIECE_BYTES))  # a lying length costs what has arrived, no more
         while len(data) < count:
-            more = self._source.read(count - len(data))
+            more = self._source.read(min(count - len(data), PIECE_BYTES))
             if not more:
                 raise StreamError(
                     f"the end of {self._name} after {len(data)} of {count} bytes",

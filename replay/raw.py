@@ -60,7 +60,7 @@ def open_hdf5(path: Path, group: str | None = None) -> Hdf5Raw | FastMriRaw:
     try:
         with h5py.File(path, "r") as file:
             fastmri = is_fastmri(file)
-    except OSError:
+    except (OSError, RuntimeError):  # h5py has both for a damaged file; the reader says what is wrong with it
         fastmri = False
     return FastMriRaw(path) if fastmri else Hdf5Raw(path, group)
 

@@ -26,6 +26,9 @@ LONGEST_TEXT = 64 * 2**20
 IMAGE_VALUE_BYTES = {1: 2, 3: 4, 5: 4, 6: 8, 7: 8, 8: 16}
 """Bytes per value of the image types that arrive safely: uint16, uint32, float32/64, complex64/128."""
 
+ARRAY_VALUE_BYTES = {1: 2, 2: 2, 3: 4, 4: 4, 5: 4, 6: 8, 7: 8, 8: 16}
+"""Bytes per value of every MRD data type, for arrays that are only read over."""
+
 ReadExactly = Callable[[int], bytes]
 """Read this many bytes or raise StreamError."""
 

@@ -186,8 +186,16 @@ def load_pipeline(path_or_name: Path | str | None = None) -> Pipeline:
                 "give a pipeline file",
             )
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(
+    except (
+        OSError,
+        yaml.YAMLError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        RecursionError,
+    ) as error:
+        raise ConfigurationError(  # the safe loader lets through what dates, numbers and nesting without end raise
             f"{path.name}, which cannot be read ({_one_line(error)})", "YAML", "mend the file"
         ) from None
     if not isinstance(settings, dict):
