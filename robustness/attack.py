@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from smug_recon.robustness.ball import Ball
+from smug_recon.training.ball import Ball
 
 Objective = Callable[[Tensor, int], Tensor]
 FIRST_SEED = 1_000_000  # attacks draw their smoothing noise from here on; evaluation seeds lie below
@@ -64,7 +64,7 @@ def ascend(objective: Objective, ball: Ball, plan: Plan, seed: int, start: Tenso
         objective: what to maximise, of perturbation and smoothing seed. ball: where to stay. plan: effort. seed: of the starts.
         start: of the first restart; by default random like the others.
     """
-    if ball.limit == 0:
+    if not ball.radius_b.any():
         return torch.zeros(ball.support.shape, dtype=torch.complex64, device=ball.support.device)
     generator = torch.Generator(device="cpu").manual_seed(seed)
     candidates: list[Tensor] = []
@@ -78,7 +78,7 @@ def ascend(objective: Objective, ball: Ball, plan: Plan, seed: int, start: Tenso
             value, gradient = mean_gradient(objective, delta, seeds)
             if value > best_value:
                 best, best_value = delta, value
-            delta = ball.project(delta + plan.step * ball.ascent(gradient))
+            delta = ball.step(delta, gradient, plan.step)
         candidates += [best, delta]
     judged = plan.seeds or seeds_of(plan, 0)
     return max(candidates, key=lambda delta: mean_value(objective, delta, judged))

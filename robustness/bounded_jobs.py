@@ -13,7 +13,6 @@ from smug_recon.physics.cg import conjugate_gradient
 from smug_recon.robustness.amplification import inverse_norm, spectral_norm
 from smug_recon.robustness.attack import ascend
 from smug_recon.robustness.attacked import effort, find, gradients
-from smug_recon.robustness.ball import l2_norm
 from smug_recon.robustness.bounds import (
     bounded_output_change,
     local_amplification,
@@ -26,6 +25,7 @@ from smug_recon.robustness.inputs import ball, disturbed, gaussian
 from smug_recon.robustness.jobs import Job
 from smug_recon.robustness.measure import Measured, drawn_seed
 from smug_recon.robustness.methods import NetworkMethod, denoisers
+from smug_recon.robustness.norms import l2_norm
 from smug_recon.robustness.outputs import Outputs, watched
 from smug_recon.robustness.scenes import Scene
 
@@ -50,7 +50,9 @@ def measure_bounds(job: Job, context: Context) -> Measured:
     values["amplification_error_attack"] = l2_norm(images["attack"] - images["clean"]) / l2_norm(change)
     values["amplification_noise"] = l2_norm(images["noise"] - images["clean"]) / l2_norm(noise)
     moved = _largest_move(job, method, scene, images["clean"], seed, start)
-    values["amplification_attack"] = moved / ball(scene, "kspace", "l2", float(job.probe.strength)).radius
+    values["amplification_attack"] = moved / float(
+        ball(scene, "kspace", "l2", float(job.probe.strength)).radius_b
+    )
     values["jacobian_norm"] = jacobian_norm(method, scene, job.probe.iterations, seed)
     values |= _bounds(method, scene, norms, l2_norm(change), values["image_l2"], job.probe.iterations)
     values["residual_bound_over_image"] = values["residual_bound"] / values["image_l2"]

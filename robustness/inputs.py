@@ -1,4 +1,14 @@
-"""Where a perturbation enters: the sampled k-space, the image A^H y, or only the start of the unrolling."""
+"""Where a perturbation enters, and how large it may be.
+
+It enters in the sampled k-space, in the image A^H y, or only in the start of the unrolling. With strength s and the peak p of the
+target, over the n complex numbers that may change:
+
+* ``linf``: every real and every imaginary part within ``[-s p, s p]``;
+* ``l2``: ``|delta|_2 <= s p sqrt(2 n)``, the energy of the strongest ``linf`` perturbation.
+
+So equal strengths allow equal energy, the ``l2`` ball holds the ``linf`` one, and Gaussian noise of standard deviation s p on both
+parts has about that energy too. Transforms are orthonormal: k-space and image share the unit.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +17,8 @@ from torch import Tensor
 
 from smug_recon.physics import ifft_centred
 from smug_recon.physics.sense import broadcast_mask
-from smug_recon.robustness.ball import Ball
 from smug_recon.robustness.scenes import Scene
+from smug_recon.training.ball import Ball
 
 
 def clean(scene: Scene, domain: str) -> Tensor:
@@ -28,17 +38,24 @@ def disturbed(scene: Scene, domain: str, delta: Tensor) -> Tensor:
 
 
 def ball(scene: Scene, domain: str, norm: str, strength: float) -> Ball:
-    """Return the perturbations of a strength: of sampled positions of active coils, or of all pixels of the image."""
-    if domain != "kspace":
-        return Ball(norm, strength * scene.peak, torch.ones_like(scene.target_byx.real))
-    active = (scene.maps_bcyx.abs().amax([2, 3]) > 0).float()[:, :, None, None]
-    support = (broadcast_mask(scene.mask) * active).expand(scene.kspace_bcyx.shape)
-    return Ball(norm, strength * scene.peak, support)
+    """Return the perturbations of a strength."""
+    support = _support(scene, domain)
+    limit = strength * scene.peak
+    radius = limit if norm == "linf" else float(limit * (2 * support.sum()) ** 0.5)
+    return Ball(norm, torch.tensor([radius], dtype=torch.float64, device=support.device), support)
 
 
 def gaussian(scene: Scene, domain: str, strength: float, seed: int) -> Tensor:
     """Draw Gaussian noise of standard deviation ``strength * peak`` on real and imaginary part of what may change."""
-    allowed = ball(scene, domain, "l2", strength)
+    support = _support(scene, domain)
     generator = torch.Generator(device="cpu").manual_seed(seed)
-    parts = torch.randn((2, *allowed.support.shape), generator=generator) * allowed.limit
-    return torch.complex(parts[0], parts[1]).to(allowed.support.device) * allowed.support
+    parts = torch.randn((2, *support.shape), generator=generator) * (strength * scene.peak)
+    return torch.complex(parts[0], parts[1]).to(support.device) * support
+
+
+def _support(scene: Scene, domain: str) -> Tensor:
+    """Return 1 where a domain may change: sampled positions of active coils, or all pixels of the image."""
+    if domain != "kspace":
+        return torch.ones_like(scene.target_byx.real)
+    active = (scene.maps_bcyx.abs().amax([2, 3]) > 0).float()[:, :, None, None]
+    return (broadcast_mask(scene.mask) * active).expand(scene.kspace_bcyx.shape)

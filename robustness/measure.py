@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from smug_recon.robustness.ball import l2_norm, linf_norm
 from smug_recon.robustness.context import Context
 from smug_recon.robustness.inputs import clean, disturbed, gaussian
 from smug_recon.robustness.jobs import Job
 from smug_recon.robustness.methods import Method, NetworkMethod, denoisers, reconstruct
 from smug_recon.robustness.metrics import scores
+from smug_recon.robustness.norms import l2_norm, linf_norm
 from smug_recon.robustness.scenes import Scene
 from smug_recon.training.psnr import psnr_db
 

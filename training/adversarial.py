@@ -9,6 +9,7 @@ from torch import Tensor
 
 from smug_recon.network.unrolling import Unrolled
 from smug_recon.physics import sense_adjoint
+from smug_recon.training.ball import Ball, per_slice
 from smug_recon.training.batches import Batch
 from smug_recon.training.config import AttackConfig, StageConfig
 
@@ -25,33 +26,6 @@ def jittered(batch: Batch, deviation: float) -> Tensor:
     return batch.kspace_bcyx + deviation * _sampled_noise(batch)
 
 
-def project(change: Tensor, bound_b: Tensor, norm: str) -> Tensor:
-    """Return the point of each slice's ball nearest to a perturbation (b, ...): |Re|, |Im| <= bound, or l2 norm <= bound."""
-    bound = _per_slice(bound_b, change)
-    if norm == "linf":
-        parts = torch.view_as_real(change)
-        return torch.view_as_complex(
-            torch.minimum(torch.maximum(parts, -bound[..., None]), bound[..., None]).contiguous()
-        )
-    return change * (bound / _length(change).clamp_min(1e-20)).clamp_max(1.0)
-
-
-def _per_slice(value_b: Tensor, like: Tensor) -> Tensor:
-    return value_b.view(-1, *[1] * (like.dim() - 1))
-
-
-def _length(change: Tensor) -> Tensor:
-    return change.abs().square().sum(list(range(1, change.dim())), keepdim=True).sqrt()
-
-
-def _ascent(gradient: Tensor, bound_b: Tensor, attack: AttackConfig) -> Tensor:
-    """A step of 2 / steps times the bound: along the signs (linf), or along the gradient (l2)."""
-    size = _per_slice(2.0 / attack.steps * bound_b, gradient)
-    if attack.norm == "linf":
-        return torch.view_as_complex(torch.view_as_real(gradient).sign().contiguous()) * size
-    return gradient / _length(gradient).clamp_min(1e-20) * size
-
-
 def _worst(
     reconstruct: Callable[[Tensor], Tensor],
     noise: Tensor,
@@ -59,14 +33,15 @@ def _worst(
     batch: Batch,
     attack: AttackConfig,
 ) -> Tensor:
-    """Return the perturbation that projected gradient ascent finds, beginning with unit ``noise`` times each slice's own bound."""
-    bound_b = attack.strength * torch.rand(noise.shape[0], device=noise.device)
-    change = project(noise * _per_slice(bound_b, noise), bound_b, attack.norm)
+    """Return the perturbation that projected gradient ascent finds, beginning with unit ``noise`` times each slice's own radius."""
+    radius_b = attack.strength * torch.rand(noise.shape[0], device=noise.device)
+    ball = Ball(attack.norm, radius_b, support)
+    change = ball.project(noise * per_slice(radius_b, noise))
     for _ in range(attack.steps):
         change = change.detach().requires_grad_(True)
         error = (reconstruct(change) - batch.target_byx).abs().square().sum()
         (gradient,) = torch.autograd.grad(error, change)
-        change = project(change.detach() + _ascent(gradient * support, bound_b, attack), bound_b, attack.norm)
+        change = ball.step(change.detach(), gradient, 2.0 / attack.steps)
     return change.detach()
 
 

@@ -8,9 +8,9 @@ from tiny_networks import tiny
 
 from smug_recon.robustness.attack import FIRST_SEED, Plan, ascend, linear_plan, mean_gradient, mean_value
 from smug_recon.robustness.attacked import effort, error_objective, find, gradients
-from smug_recon.robustness.ball import Ball, l2_norm
 from smug_recon.robustness.inputs import ball, clean, disturbed, gaussian
 from smug_recon.robustness.methods import CgSense, reconstruct
+from smug_recon.robustness.norms import l2_norm
 from smug_recon.robustness.probes import Probe
 from smug_recon.robustness.scenes import Scene
 
@@ -37,20 +37,25 @@ def test_attacks_stay_in_their_ball_and_beat_their_start(scene: Scene, domain: s
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_projection_is_the_identity_inside_and_lands_on_the_boundary(norm: str) -> None:
-    support = (torch.arange(24).reshape(2, 3, 4) % 3 > 0).float()
-    allowed = Ball(norm, 0.1, support)
+@pytest.mark.parametrize("domain", ["kspace", "adjoint"])
+def test_projection_is_the_identity_inside_and_lands_on_the_boundary(
+    scene: Scene, domain: str, norm: str
+) -> None:
+    allowed = ball(scene, domain, norm, 0.1)
     inside = allowed.random(torch.Generator().manual_seed(0))
     assert allowed.contains(inside)
     assert torch.allclose(allowed.project(inside), inside)
     outside = allowed.project(100 * inside + 5)
     assert allowed.contains(outside)
-    assert torch.equal(outside * (1 - support), torch.zeros_like(outside))
+    assert torch.equal(outside * (1 - allowed.support), torch.zeros_like(outside))
     if norm == "l2":
-        assert l2_norm(outside) == pytest.approx(allowed.radius, rel=1e-5)
-        assert Ball("linf", 0.1, support).radius == pytest.approx(0.1)
-        corner = Ball("linf", 0.1, support).ascent(torch.complex(support, support))
-        assert l2_norm(corner) == pytest.approx(allowed.radius, rel=1e-5)  # equal strength, equal energy
+        assert l2_norm(outside) == pytest.approx(float(allowed.radius_b), rel=1e-5)
+        cube = ball(scene, domain, "linf", 0.1)
+        assert float(cube.radius_b) == pytest.approx(0.1 * scene.peak)
+        corner = cube.ascent(torch.complex(cube.support, cube.support))
+        assert l2_norm(corner) == pytest.approx(
+            float(allowed.radius_b), rel=1e-5
+        )  # equal strength, equal energy
 
 
 def test_strength_zero_changes_nothing(scene: Scene) -> None:
@@ -124,7 +129,7 @@ def test_worst_perturbation_of_cg_sense_is_its_top_singular_vector(scene: Scene)
     matrix = torch.stack([reconstruct(method, "adjoint", one, small, 0).flatten() for one in basis], 1)
     top = float(torch.linalg.matrix_norm(matrix, 2))
     gain = float(response(delta, 0)) ** 0.5 / l2_norm(delta)
-    assert l2_norm(delta) == pytest.approx(allowed.radius, rel=1e-4)
+    assert l2_norm(delta) == pytest.approx(float(allowed.radius_b), rel=1e-4)
     assert gain == pytest.approx(top, rel=0.01)
     assert top <= 1 / 0.2 * 1.001
 

@@ -11,7 +11,6 @@ from tiny_networks import SCAN, network_config, randomised, tiny
 from smug_recon.network.smoothing import Smoothed
 from smug_recon.network.unrolling import Unrolled
 from smug_recon.robustness.amplification import inverse_norm, pull, push, spectral_norm
-from smug_recon.robustness.ball import l2_norm
 from smug_recon.robustness.bounded import Bounded
 from smug_recon.robustness.bounded_jobs import jacobian_norm, measure_bounds
 from smug_recon.robustness.bounds import (
@@ -26,6 +25,7 @@ from smug_recon.robustness.config import BoundAxis, EvaluationConfig
 from smug_recon.robustness.context import Context
 from smug_recon.robustness.inputs import ball, disturbed
 from smug_recon.robustness.jobs import plan_jobs
+from smug_recon.robustness.norms import l2_norm
 from smug_recon.robustness.outputs import watched
 from smug_recon.robustness.scenes import Scene
 

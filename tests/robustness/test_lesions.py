@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from smug_recon.physics import sense_forward
-from smug_recon.robustness.ball import l2_norm
 from smug_recon.robustness.config import EvaluationConfig, LesionAxis
 from smug_recon.robustness.context import Context
 from smug_recon.robustness.jobs import plan_jobs
@@ -24,6 +23,7 @@ from smug_recon.robustness.lesions import (
     tissue,
     visibility,
 )
+from smug_recon.robustness.norms import l2_norm
 from smug_recon.robustness.scenes import Scene
 
 SIZE = 1.0

@@ -12,9 +12,9 @@ from tiny_networks import SCAN
 from smug_recon.errors import ConfigurationError
 from smug_recon.network.conditioning import intensity_scale
 from smug_recon.physics import sense_forward
-from smug_recon.robustness.ball import l2_norm
 from smug_recon.robustness.config import DataSettings, ScanSettings
 from smug_recon.robustness.methods import CgSense
+from smug_recon.robustness.norms import l2_norm
 from smug_recon.robustness.patterns import calibration_lines, draw_mask, stratified_mask
 from smug_recon.robustness.scenes import Scene, draw_scene, held_out
 from smug_recon.training.psnr import psnr_db

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 from smug_recon.errors import ConfigurationError
 from smug_recon.physics import sense_adjoint
-from smug_recon.training.adversarial import attacked, jittered, project, worst_start
+from smug_recon.training.adversarial import attacked, jittered, worst_start
+from smug_recon.training.ball import Ball
 from smug_recon.training.batches import Batch, ScanBatches
 from smug_recon.training.config import AttackConfig, StageConfig, TrainingConfig, load_config
 from smug_recon.training.convert import convert
@@ -56,16 +57,17 @@ def test_projection_lands_in_the_ball_and_keeps_what_is_inside(norm: str, size: 
         2, 3, 4, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.complex64
     )
     bound = torch.tensor([0.5, 2.0])
+    ball = Ball(norm, bound, torch.ones(2, 1, 1, 1))
 
     def sizes(x: torch.Tensor) -> torch.Tensor:
         parts = torch.view_as_real(x).flatten(1)
         return parts.abs().amax(1) if norm == "linf" else parts.square().sum(1).sqrt()
 
-    inside = project(change, bound, norm)
+    inside = ball.project(change)
     assert (sizes(inside) <= bound * (1 + 1e-5)).all()
-    assert torch.allclose(project(inside, bound, norm), inside, atol=1e-6)
+    assert torch.allclose(ball.project(inside), inside, atol=1e-6)
     small = change / sizes(change)[:, None, None, None] * bound[:, None, None, None] * 0.99
-    assert torch.allclose(project(small, bound, norm), small, atol=1e-6)
+    assert torch.allclose(ball.project(small), small, atol=1e-6)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
