@@ -1,0 +1,90 @@
+"""What a folder of ``smug-recon replay`` holds: images, header, timing, and the notebook of the chain where there is one."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ismrmrd
+import numpy as np
+
+from smug_recon.errors import ConfigurationError
+from smug_recon.replay.images import groups, image_header, read_images
+from smug_recon.replay.offline import NOTEBOOK_FILE
+from smug_recon.replay.timing import read_timing
+
+log = logging.getLogger(__name__)
+
+LAYOUT = 1
+"""Of the notebook; that of another version is left aside."""
+
+
+@dataclass
+class Book:
+    """Everything that a report is made of."""
+
+    folder: Path
+    header: ismrmrd.xsd.ismrmrdHeader
+    series: dict[str, list[dict[str, Any]]]
+    """Group name -> what is said of each of its images."""
+    timing: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def first(self) -> dict[str, Any]:
+        """What is said of the first image that the network made, else of the first image."""
+        told = [about for images in self.series.values() for about in images]
+        return next((about for about in told if about["meta"].get("SmugModelSha256")), told[0])
+
+    def images(self, group: str, wanted: set[int]) -> Iterator[tuple[int, ismrmrd.Image]]:
+        """The wanted images of a series, by number."""
+        for number, image in enumerate(read_images(self.folder / "images.h5", group)):
+            if number in wanted:
+                yield number, image
+
+
+def read_book(folder: Path) -> Book:
+    """Read the folder of a replay; a notebook that cannot be read is left aside with a line in the log.
+
+    Raises:
+        ConfigurationError: there are no images in the folder.
+    """
+    path = folder / "images.h5"
+    if not path.is_file():
+        raise ConfigurationError(
+            f"no images.h5 in {folder}", "the folder of smug-recon replay", "check the path"
+        )
+    series = {group: [told(image) for image in read_images(path, group)] for group in groups(path)}
+    notes, arrays = read_notebook(folder / NOTEBOOK_FILE)
+    return Book(folder, image_header(path), series, read_timing(folder / "timing.json"), notes, arrays)
+
+
+def told(image: ismrmrd.Image) -> dict[str, Any]:
+    """Counters and Meta of an image, without its pixels."""
+    counters = ("slice", "contrast", "phase", "repetition", "set")
+    return {
+        **{name: int(getattr(image, name)) for name in counters},
+        "meta": {name: image.meta[name] for name in image.meta},
+        "shape": tuple(image.data.shape),
+    }
+
+
+def read_notebook(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What the chain kept for the report, and its arrays; nothing where there is none."""
+    if not path.is_file():
+        return {}, {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        notes = json.loads(arrays.pop("about").tobytes())
+        if notes["layout"] != LAYOUT:
+            raise ValueError(f"layout {notes['layout']}")
+    except (OSError, ValueError, KeyError) as error:
+        log.warning("%s cannot be read, the report does without: %s", path.name, error)
+        return {}, {}
+    return notes, arrays

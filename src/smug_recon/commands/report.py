@@ -1,0 +1,18 @@
+"""``smug-recon report OUT``."""
+
+from pathlib import Path
+
+import typer
+
+
+def command(
+    folder: Path = typer.Argument(
+        ..., metavar="OUT", exists=True, file_okay=False, help="Folder of smug-recon replay or demo."
+    ),
+) -> None:
+    """Write OUT/report.html again, from images.h5, timing.json and report.npz."""
+    from smug_recon.options import start_logging
+    from smug_recon.report import write_report
+
+    start_logging()
+    typer.echo(f"report   {write_report(folder)}")
