@@ -22,6 +22,7 @@ from torch import Tensor
 
 from smug_recon.errors import DataError
 from smug_recon.gadgets.assemble import Lines, assemble
+from smug_recon.gadgets.completeness import Completeness
 from smug_recon.gadgets.completion import Arrival
 from smug_recon.gadgets.items import (
     LAST_IN_MEASUREMENT,
@@ -32,6 +33,7 @@ from smug_recon.gadgets.items import (
     only_calibration,
 )
 from smug_recon.gadgets.last_flags import LastFlags
+from smug_recon.gadgets.maps_ahead import MapsAhead
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.timing import Report
 from smug_recon.gadgets.volume import Grid, assemble_volume
@@ -70,15 +72,22 @@ class Group:
 
 
 def gather(
-    items: Iterable[Any], plan: Plan, arrival: Arrival, limits: Limits, report: Report
+    items: Iterable[Any],
+    plan: Plan,
+    arrival: Arrival,
+    limits: Limits,
+    report: Report,
+    ahead: MapsAhead | None = None,
 ) -> Iterator[Any]:
     """Collect readouts and yield each :class:`Slice` as soon as it is complete; foreign items pass through.
+
+    ``ahead`` is shown the lines of every slice as they come.
 
     Raises:
         DataError: a line outside the encoded matrix, a change of coil or sample count, a line that comes
         after its slice.
     """
-    gatherer = Gatherer(plan, arrival, limits, report)
+    gatherer = Gatherer(plan, arrival, limits, report, ahead)
     for item in items:
         if isinstance(item, Readout):
             gatherer.add(item)
@@ -94,11 +103,15 @@ def gather(
 class Gatherer:
     """The slices under way; a slice that has been released is forgotten except for its key."""
 
-    def __init__(self, plan: Plan, arrival: Arrival, limits: Limits, report: Report) -> None:
+    def __init__(
+        self, plan: Plan, arrival: Arrival, limits: Limits, report: Report, ahead: MapsAhead | None = None
+    ) -> None:
         self.plan, self.arrival, self.limits, self.report = plan, arrival, limits, report
+        self.ahead = ahead
         self.groups: dict[SliceKey, Group] = {}
         self.calibration: dict[SliceKey, Lines] = {}
         self.released: set[SliceKey] = set()
+        self._completeness = Completeness(report)
         self.last_flags = LastFlags(plan.lines_y, plan.acceleration_y, report)
         self._shape: tuple[int, int] | None = None
         self.grid = Grid(plan.lines_z, plan.lines_y) if plan.lines_z > 1 else None
@@ -139,6 +152,8 @@ class Gatherer:
         group.imaging.setdefault(row, []).append(readout)
         group.last_counter = max(group.last_counter, int(head.scan_counter))
         self._close(key, group, readout)
+        if self.ahead is not None and self.ahead.curious(len(group.imaging)):
+            self.ahead.look(key, group.imaging, self._calibration_for(key))
 
     def complete(self) -> list[SliceKey]:
         """Return the slices that can leave now, in the order of their last lines."""
@@ -172,13 +187,15 @@ class Gatherer:
             assembled = assemble_volume(key, group.imaging, calibration, group.block_cnx, self.grid)
         else:
             assembled = assemble(key, group.imaging, calibration, self.plan)
+        self._completeness.look(assembled)
         for text in assembled.notes:
             self.report.warn(text)
         self._let_go(key)
         return assembled
 
     def finish(self) -> None:
-        """Account for calibration lines whose slice never came."""
+        """Account for calibration lines whose slice never came, and for images that came with few lines."""
+        self._completeness.finish()
         slices = {key.slice for key in self.released}
         lost = sorted({key.slice for key in self.calibration} - slices)
         if lost:

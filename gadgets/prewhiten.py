@@ -32,6 +32,11 @@ from smug_recon.gadgets.timing import Report
 log = logging.getLogger(__name__)
 
 
+class _Silent(Report):
+    def warn(self, text: str) -> None:
+        """Say nothing: what is to be said will be said when it counts."""
+
+
 class NoiseScan:
     """The noise readouts of a stream, and the whitening matrix once it is asked for."""
 
@@ -71,6 +76,18 @@ class NoiseScan:
             )
         return self._whitening_cc
 
+    @property
+    def count(self) -> int:
+        """Noise readouts that wait to be used."""
+        return len(self._readouts)
+
+    def preview(self) -> NoiseScan:
+        """The noise scan as far as it has arrived, settled apart from this one; nothing of it is said."""
+        found = NoiseScan(_Silent())
+        found._readouts, found._settled = list(self._readouts), self._settled
+        found._whitening_cc, found._dwell_us = self._whitening_cc, self._dwell_us
+        return found
+
     def refuse(self) -> None:
         """Raise DataError where noise readouts have arrived although the coils are said to be white already."""
         if self._readouts:
@@ -90,6 +107,12 @@ class NoiseScan:
         return noise_scale(self._dwell_us, dwell_us, bandwidth)
 
     def _settle(self) -> None:
+        finite = [readout for readout in self._readouts if np.isfinite(readout.data).all()]
+        if bad := len(self._readouts) - len(finite):
+            self._readouts = finite
+            self.report.warn(
+                f"{bad} noise readout{'s' * (bad > 1)} with samples that are NaN or infinite: left out"
+            )
         if not self._readouts:
             self.report.warn("no noise scan in the stream: the coils are not prewhitened")
             return

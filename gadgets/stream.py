@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import ismrmrd
 
     from smug_recon.gadgets.completion import Arrival
+    from smug_recon.gadgets.maps_ahead import MapsAhead
     from smug_recon.gadgets.model import Model
     from smug_recon.gadgets.plan import Plan
     from smug_recon.pipeline import Pipeline
@@ -131,6 +132,7 @@ def chain(
     from smug_recon.gadgets.dress import dress
     from smug_recon.gadgets.echo import complete_echoes
     from smug_recon.gadgets.guard import Guarded
+    from smug_recon.gadgets.maps_ahead import MapsAhead
     from smug_recon.gadgets.matrix import to_recon_matrix
     from smug_recon.gadgets.partial_fourier import complete
     from smug_recon.gadgets.scale import scale
@@ -140,17 +142,21 @@ def chain(
     from smug_recon.gadgets.virtual_coils import compress_coils
 
     timed, network = report.timed, Guarded.of(model, report)
-    stream = gathered(items, plan, header, report, arrival)
+    ahead = MapsAhead(plan)
+    stream = gathered(items, plan, header, report, arrival, ahead)
     stream = timed("coil compression", compress_coils(stream, plan, report))
     stream = timed("slab", split(stream, plan, network, report))
     stream = timed("trained range", compare_with_training(stream, plan, network.card, report))
-    stream = timed("coil maps", coil_maps(stream, plan, report))
+    stream = timed("coil maps", coil_maps(stream, plan, report, ahead))
     stream = timed("network", unroll(stream, plan, network, report))
     stream = timed("partial Fourier", complete(stream, plan))
     stream = timed("echo", complete_echoes(stream, plan))
     stream = timed("matrix", to_recon_matrix(stream, plan))
     stream = timed("scale", scale(report.observer.finished(stream), plan, report))
-    yield from timed("dress", dress(stream, plan, model, title(header), report))
+    try:
+        yield from timed("dress", dress(stream, plan, model, title(header), report))
+    finally:
+        ahead.close()
 
 
 def gathered(
@@ -159,6 +165,7 @@ def gathered(
     header: ismrmrd.xsd.ismrmrdHeader,
     report: Report,
     arrival: Arrival | None = None,
+    ahead: MapsAhead | None = None,
 ) -> Iterator[Any]:
     """Compose the stages from readouts to whitened slices; training on measured scans goes through them as well."""
     from smug_recon.gadgets.completion import Arrival
@@ -171,6 +178,8 @@ def gathered(
     from smug_recon.gadgets.virtual_coils import leave_out_silent
 
     arrival, noise, timed = arrival or Arrival(), NoiseScan(report), report.timed
+    if ahead is not None:
+        ahead.noise = noise
 
     stream = timed("receive", watch_dwell_times(items, report))
     stream = timed("noise scan", noise.collect(arrival.watch(stream)))
@@ -178,7 +187,7 @@ def gathered(
     stream = timed("reference scan", reference.collect(stream))
     stream = timed("flags", unflag_if_all(stream, report))
     stream = timed("readout", remove_oversampling(stream, plan, report))
-    stream = timed("gather", gather(stream, plan, arrival, Limits.of(header, plan), report))
+    stream = timed("gather", gather(stream, plan, arrival, Limits.of(header, plan), report, ahead))
     stream = timed("reference scan", reference.attach(stream))
     stream = timed("channels", leave_out_silent(stream, report))
     return timed("prewhiten", prewhiten(stream, noise, plan))

@@ -13,8 +13,8 @@ import torch
 
 from smug_recon.calibration import calibration_lines
 from smug_recon.errors import DataError
+from smug_recon.gadgets.block_maps import FEWEST_LINES
 from smug_recon.gadgets.calibration_box import calibration_box, sides
-from smug_recon.gadgets.coils import FEWEST_LINES
 from smug_recon.gadgets.items import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE, SliceKey
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.slice_partitions import of_heads

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from simulated import header_of, readouts_of, reconstructed, scan
 
-from smug_recon.gadgets.coils import FOLDED, ONE_SET
+from smug_recon.gadgets.block_maps import FOLDED, ONE_SET
 from smug_recon.gadgets.model import load_model
 from smug_recon.pipeline import load_pipeline
 
