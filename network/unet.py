@@ -27,7 +27,8 @@ class UNet(nn.Module):
 
     The image enters as 2x2 pixel blocks (pixel unshuffle), so the finest features live at half resolution; further steps are
     strided 2x2 convolutions, back by transposed ones. No normalisation layers: intensity is kept, and bf16 runs without
-    detours. Starts as the identity: the last convolution is zero.
+    detours: the features have the type of the weights, the residual is added in the type of the image. Starts as the identity:
+    the last convolution is zero.
 
     Args:
         channels: feature channels of each resolution, finest (half the image's) first.
@@ -60,7 +61,8 @@ class UNet(nn.Module):
         level = (
             level_b[:, None, None, None].to(blocks.dtype).expand(-1, 1, blocks.shape[-2], blocks.shape[-1])
         )
-        features = torch.cat([blocks, level], 1).contiguous(memory_format=torch.channels_last)
+        features = torch.cat([blocks, level], 1).to(self.last.weight.dtype)
+        features = features.contiguous(memory_format=torch.channels_last)
         kept: list[Tensor] = []
         for index, encode in enumerate(self.encode):
             features = encode(features)
@@ -74,4 +76,5 @@ class UNet(nn.Module):
             for place, (up, decode) in enumerate(zip(self.up, self.decode)):  # noqa: B905 - TorchScript knows no strict
                 if place == depth - 1 - step:
                     features = decode(torch.cat([up(features), kept[place]], 1))
-        return image_bkyx + functional.pixel_shuffle(self.last(features), 2)[..., :rows, :columns]
+        residual = functional.pixel_shuffle(self.last(features).to(image_bkyx.dtype), 2)
+        return image_bkyx + residual[..., :rows, :columns]
