@@ -45,8 +45,23 @@ ALLOWED: dict[str, set[str]] = {
     "dicom": {"dicom", "errors", ""},
     "pacs": {"pacs", "errors", ""},
     "replay": {"replay", "spool", "gadgets", "dicom", "pipeline", "configuration", "errors", ""},
+    "report": {"report", "replay", "dicom", "errors", ""},
     "scanner": {"scanner", "spool", "gadgets", "replay", "dicom", "pipeline", "configuration", "errors", ""},
     "web": {"web", "scanner", "replay", "gadgets", "pipeline", "errors", ""},
+    "benchmarks": {
+        "benchmarks",
+        "calibration",
+        "gadgets",
+        "network",
+        "physics",
+        "pipeline",
+        "replay",
+        "simulation",
+        "spool",
+        "training",
+        "errors",
+        "",
+    },
     "pipelines": set(),
 }
 
