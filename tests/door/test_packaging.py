@@ -10,6 +10,7 @@ from pathlib import Path
 import smug_recon
 
 ROOT = Path(__file__).resolve().parents[2]
+DATA = (".yaml", ".xml", ".pt", ".safetensors", ".html", ".css", ".js", ".svg", ".service", ".json", ".h5")
 
 
 def setup() -> configparser.ConfigParser:
@@ -48,3 +49,17 @@ def test_data_files_exist_and_are_matched() -> None:
         folder = ROOT / package.removeprefix("smug_recon.")
         for pattern in patterns.split(", "):
             assert list(folder.glob(pattern.strip())), f"{package}: nothing matches {pattern}"
+
+
+def test_no_data_file_of_a_room_stays_behind() -> None:
+    patterns = setup()["options.package_data"]
+    for package in rooms() - {"smug_recon.commands", "smug_recon"}:
+        folder = ROOT / package.removeprefix("smug_recon.")
+        installed = {
+            path
+            for pattern in patterns.get(package, "").split(", ")
+            if pattern
+            for path in folder.glob(pattern)
+        }
+        data = {path for kind in DATA for path in folder.rglob(f"*{kind}")}
+        assert data <= installed, f"{package}: not in setup.cfg: {sorted(data - installed)}"
