@@ -63,6 +63,7 @@ class Forwarder(Onlooker):
         self.queue = Queue(destination.folder, destination.most_instances, destination.most_bytes)
         self.sender = Sender(destination, self.queue)
         self.lost = 0
+        self._closed = False
         self._lock = threading.Lock()
         self._held: dict[int, Held] = {}
         self._size = 0
@@ -110,7 +111,9 @@ class Forwarder(Onlooker):
 
     def close(self, grace_s: float = 30.0) -> None:
         """Write what has ended into the queue, as far as there is time; what is not sent yet stays there."""
-        limit = time.monotonic() + grace_s
+        if self._closed:
+            return
+        self._closed, limit = True, time.monotonic() + grace_s
         try:
             self._ended.put(None, timeout=grace_s)
         except queue.Full:

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 pytest.importorskip("pynetdicom", reason="pynetdicom not found: pip install 'smug-recon[pacs]'")
-sys.path.insert(0, str(Path(__file__).parents[1] / "dicom"))  # dicom_scans
+# dicom_scans, hosts, small_scan
+sys.path[:0] = [str(Path(__file__).parents[1] / room) for room in ("dicom", "scanner", "gadgets")]
 
 from dicom_scans import KINDS, header, scan
 from failing_peer import FailingPeer
