@@ -15,6 +15,7 @@ from smug_recon.gadgets.items import (
     only_calibration,
 )
 from smug_recon.gadgets.plan import Plan
+from smug_recon.gadgets.unusable import leave_out_unusable, said_of_doubles
 
 #: readouts of one slice by row of the grid; several for averages and segments
 Lines = dict[int, list[Readout]]
@@ -28,20 +29,21 @@ def assemble(key: SliceKey, imaging: Lines, calibration: Lines | None, plan: Pla
     """Return the slice in hybrid space, on a grid with the k-space centre at row ``lines_y // 2``.
 
     Raises:
-        DataError: samples that are not finite, dwell times that change inside the slice, calibration lines of
+        DataError: no line with finite samples, dwell times that change inside the slice, calibration lines of
         other coils.
     """
     imaging, apart = without_reference_scan(imaging)
     calibration = calibration or apart
-    kspace_cyx, mask_y, dwell_us = stack(key, imaging, plan.lines_y)
+    notes = said_of_doubles(imaging)
+    kspace_cyx, mask_y, dwell_us = stack(key, imaging, plan.lines_y, notes=notes)
     flagged_y = flagged_rows(imaging, plan.lines_y)
     head = nearest_to_centre(imaging, plan.lines_y // 2).head
     count = sum(len(readouts) for readouts in imaging.values())
-    found = Slice(key, head, kspace_cyx, mask_y, flagged_y, dwell_us, lines=count)
-    found.weight_y = weights(imaging, plan.lines_y)
+    found = Slice(key, head, kspace_cyx, mask_y, flagged_y & mask_y, dwell_us, lines=count, notes=notes)
+    found.weight_y = weights(imaging, plan.lines_y, mask_y)
     if calibration:
         found.calibration_cyx, found.calibration_mask_y, found.calibration_dwell_us = stack(
-            key, calibration, plan.lines_y
+            key, calibration, plan.lines_y, notes=notes
         )
         if found.calibration_cyx.shape != kspace_cyx.shape:
             raise DataError(
@@ -61,8 +63,10 @@ def flagged_rows(lines: Lines, rows: int) -> Tensor:
     return flagged
 
 
-def weights(lines: Lines, rows: int) -> Tensor | None:
+def weights(lines: Lines, rows: int, mask_y: Tensor) -> Tensor | None:
     """Return ``w = n / max n`` for lines averaged n times (noise variance 1 / n), 0 elsewhere; None if all n are equal.
+
+    ``mask_y`` are the rows that are used.
 
     As the mask of data consistency these are the weights of least squares, ``sum_k n_k |A x - y_k|^2`` (Aitken 1936).
     """
@@ -72,7 +76,7 @@ def weights(lines: Lines, rows: int) -> Tensor | None:
     found = torch.zeros(rows)
     for row, readouts in lines.items():
         found[row] = len(readouts) / max(counts)
-    return found
+    return found * mask_y
 
 
 def without_reference_scan(lines: Lines) -> tuple[Lines, Lines | None]:
@@ -96,12 +100,17 @@ def without_reference_scan(lines: Lines) -> tuple[Lines, Lines | None]:
 
 
 def stack(
-    key: SliceKey, lines: Lines, lines_y: int, block_cyx: Tensor | None = None
+    key: SliceKey,
+    lines: Lines,
+    lines_y: int,
+    block_cyx: Tensor | None = None,
+    notes: list[str] | None = None,
 ) -> tuple[Tensor, Tensor, float]:
     """Return ``(kspace_cyx, mask_y, dwell_us)`` of some lines; repeats of a line are averaged by scan
     counter.
 
-    ``block_cyx`` may hold the first of the lines of every row already, and becomes ``kspace_cyx``.
+    ``block_cyx`` may hold the first of the lines of every row already, and becomes ``kspace_cyx``. Lines that cannot be
+    used are left out of the mask, and ``notes`` gains what is to be said of them.
     """
     first = next(iter(lines.values()))[0]
     coils, samples = first.data_cx.shape
@@ -129,12 +138,9 @@ def stack(
         mask_y[row] = True
     if block_cyx is not None:
         block_cyx[:, ~mask_y] = 0  # rows of a reference scan, which are not part of the image
-    if not all(bool(torch.isfinite(torch.view_as_real(coil_yx)).all()) for coil_yx in kspace_cyx):
-        raise DataError(
-            f"samples that are NaN or infinite in {key}",
-            "finite samples",
-            "repair the raw data or the converter",
-        )
+    said = leave_out_unusable(key, kspace_cyx, mask_y, lines)
+    if notes is not None:
+        notes += said
     return kspace_cyx, mask_y, dwells.pop()
 
 

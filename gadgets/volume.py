@@ -21,6 +21,7 @@ from smug_recon.gadgets.assemble import (
     without_reference_scan,
 )
 from smug_recon.gadgets.items import Readout, Slice, SliceKey, Volume
+from smug_recon.gadgets.unusable import said_of_doubles
 
 NAMES = ("partitions (kspace_encode_step_2)", "phase-encode lines")
 
@@ -90,23 +91,24 @@ def assemble_volume(
         calibration = None if calibration is None else grid.moved(calibration)
     imaging, apart = without_reference_scan(imaging)
     calibration = calibration or apart
+    notes += said_of_doubles(imaging)
     reference = (
-        stack(key, calibration, lines_z * lines_y) if calibration else None
+        stack(key, calibration, lines_z * lines_y, notes=notes) if calibration else None
     )  # before its rows are cleared
-    kspace_cnx, mask_n, dwell_us = stack(key, imaging, lines_z * lines_y, block_cnx)
+    kspace_cnx, mask_n, dwell_us = stack(key, imaging, lines_z * lines_y, block_cnx, notes)
     head = nearest_to_centre(imaging, lines_z // 2 * lines_y + lines_y // 2).head
     found = Volume(
         key,
         head,
         kspace_cnx,
         mask_n,
-        flagged_rows(imaging, len(mask_n)),
+        flagged_rows(imaging, len(mask_n)) & mask_n,
         dwell_us,
         notes=notes,
         lines_z=lines_z,
     )
     found.lines = sum(len(readouts) for readouts in imaging.values())
-    found.weight_y = weights(imaging, len(mask_n))
+    found.weight_y = weights(imaging, len(mask_n), mask_n)
     if reference is not None:
         found.calibration_cyx, found.calibration_mask_y, found.calibration_dwell_us = reference
     acquired = torch.nonzero(mask_n.reshape(lines_z, lines_y).any(1)).flatten().tolist()
