@@ -10,9 +10,11 @@ import argparse
 import importlib
 import logging
 import socket
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+import ismrmrd
 from gadgetron.external import Connection
 
 from smug_recon.errors import HeaderError, StreamError
@@ -20,8 +22,13 @@ from smug_recon.errors import HeaderError, StreamError
 from . import protocol, stopping
 from .protocol import Limits
 from .wire import GuardedSocket
+from .xml import parse, refuse_entities
 
 log = logging.getLogger(__name__)
+
+LONGEST_CONFIG = 1 << 20
+LONGEST_HEADER = 8 << 20
+"""In bytes; longer ones are refused before they are read."""
 
 
 class GuardedHandshake(Connection):
@@ -54,20 +61,33 @@ class GuardedHandshake(Connection):
     def _read_config(self) -> tuple[Any, bytes]:
         self.socket = self._guarded  # the stock constructor has just put its own wrapper here ...
         self._guarded.set_limits(self._guarded.limits)  # ... which takes the timeout off
-        config, raw = super()._read_config()
+        raw = self._text(LONGEST_CONFIG, "a configuration")
+        text = raw.strip(b"\0 \r\n\t")
+        empty = not text or (text.startswith(b"<?xml") and text.endswith(b"?>"))  # Gadgetron's word for none
+        return (None if empty else parse(text, "a configuration")), raw
+
+    def _text(self, limit: int, what: str) -> bytes:
+        """The message with the expected identifier: uint32 length and as many bytes, at most ``limit``."""
+        self._read_message_identifier()
+        length = protocol.uint32.unpack(self.socket.read(4))[0]
+        if length > limit:
+            raise StreamError(f"{what} of {length} bytes", f"at most {limit} bytes", "check the host")
+        raw: bytes = self.socket.read(length)
         self.socket.end_message()
-        return config, raw
+        return raw
 
     def _read_header(self) -> tuple[Any, bytes]:
         self._expected = protocol.HEADER
+        raw = self._text(LONGEST_HEADER, "an MRD header")
+        refuse_entities(raw, "an MRD header")
         try:
-            header, raw = super()._read_header()
-        except StreamError:
-            raise
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore"
+                )  # they quote values of the header: those of the patient, perhaps
+                return ismrmrd.xsd.CreateFromDocument(raw), raw
         except Exception as error:
-            raise HeaderError.unparsed(error) from error
-        self.socket.end_message()
-        return header, raw
+            raise HeaderError.unparsed(error) from None
 
 
 def serve(

@@ -23,12 +23,14 @@ from smug_recon.errors import StreamError
 
 from .protocol import PIXEL_TYPES, uint32, uint64
 from .wire import GuardedSocket
+from .xml import refuse_entities
 
 ACQUISITION_HEADER_BYTES = ctypes.sizeof(ismrmrd.AcquisitionHeader)
 IMAGE_HEADER_BYTES = ctypes.sizeof(ismrmrd.ImageHeader)
 WAVEFORM_HEADER_BYTES = ctypes.sizeof(ismrmrd.WaveformHeader)
 
 MOST_DIMENSIONS = 32  # of an array; ReconData has 7
+MOST_ENCODINGS = 256  # of a scan
 
 
 class ReceivedImage(ismrmrd.Image):
@@ -74,8 +76,9 @@ def read_image(source: GuardedSocket) -> ReceivedImage:
 def _parse_attributes(attributes: bytes) -> ismrmrd.Meta:
     """Meta attributes, or an empty Meta when the string is none: its bytes are passed on in any case."""
     try:
+        refuse_entities(attributes, "image attributes")
         return ismrmrd.Meta.deserialize(attributes.rstrip(b"\0").decode("utf-8"))
-    except (SyntaxError, AssertionError, AttributeError, UnicodeDecodeError):
+    except (StreamError, SyntaxError, AssertionError, AttributeError, UnicodeDecodeError):
         return ismrmrd.Meta()
 
 
@@ -107,9 +110,8 @@ def read_recon_data(source: GuardedSocket) -> recon_data.ReconData:
 def read_bucket(source: GuardedSocket) -> buckets.AcquisitionBucket:
     """Read an acquisition bucket (data, reference, their statistics, waveforms)."""
     sizes = buckets.bucket_meta.from_buffer_copy(source.read(ctypes.sizeof(buckets.bucket_meta)))
-    data, data_statistics = buckets.read_acquisitions(source, sizes.data), buckets.read_bucketstats(source)
-    reference = buckets.read_acquisitions(source, sizes.reference)
-    reference_statistics = buckets.read_bucketstats(source)
+    data, data_statistics = buckets.read_acquisitions(source, sizes.data), _statistics(source)
+    reference, reference_statistics = buckets.read_acquisitions(source, sizes.reference), _statistics(source)
     headers = [
         ismrmrd.WaveformHeader.from_buffer_copy(source.read(WAVEFORM_HEADER_BYTES))
         for _ in range(sizes.waveforms.count)
@@ -118,6 +120,24 @@ def read_bucket(source: GuardedSocket) -> buckets.AcquisitionBucket:
         ismrmrd.Waveform(h, source.read_array((h.channels, h.number_of_samples), np.uint32)) for h in headers
     ]
     return buckets.AcquisitionBucket(data, data_statistics, reference, reference_statistics, waveforms)
+
+
+def _statistics(source: GuardedSocket) -> list[buckets.AcquisitionBucketStats]:
+    """Which counters occur, for each encoding space: sets take far more memory than the bytes they are sent in."""
+    count = _count(source)
+    if count > MOST_ENCODINGS:
+        raise StreamError(
+            f"a bucket with statistics of {count} encoding spaces",
+            f"at most {MOST_ENCODINGS}",
+            "check the host",
+        )
+    kinds = len(buckets.AcquisitionBucketStats.__init__.__defaults__)
+    return [
+        buckets.AcquisitionBucketStats(
+            *({*source.read_array((_count(source),), np.uint16).tolist()} for _ in range(kinds))
+        )
+        for _ in range(count)
+    ]
 
 
 def read_text(source: GuardedSocket) -> str:

@@ -10,8 +10,9 @@ from xsdata.exceptions import ParserError
 from xsdata.formats.dataclass.parsers import XmlParser
 from xsdata.formats.dataclass.parsers.config import ParserConfig
 
-from smug_recon.errors import HeaderError
+from smug_recon.errors import HeaderError, StreamError
 from smug_recon.gadgets.units import correct_units
+from smug_recon.gadgets.xml import refuse_entities
 from smug_recon.replay.mending import mend
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,14 @@ def parse_header(xml: bytes) -> tuple[ismrmrd.xsd.ismrmrdHeader, bytes]:
     What ismrmrd's own parser refuses is put in order (``mending.py``), slips of unit are mended or reported
     (``gadgets/units.py``); each is said in the log.
     """
-    header, xml = _parsed(xml.rstrip(b"\0 \r\n\t"))
+    xml = xml.rstrip(b"\0 \r\n\t")
+    try:
+        refuse_entities(xml, "an MRD header")
+    except StreamError as error:
+        raise HeaderError(
+            error.found, error.expected, "remove the <!DOCTYPE>, or flatten the document"
+        ) from None
+    header, xml = _parsed(xml)
     mended, slips = correct_units(header)
     for slip in slips:
         log.warning("the MRD header: %s", slip)

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from smug_recon.errors import HeaderError, StreamError
 from smug_recon.gadgets.protocol import CONFIG, HEADER, TEXT, uint32
 from smug_recon.gadgets.readers import read_text
+from smug_recon.gadgets.xml import parse, refuse_entities
 from smug_recon.pipeline import DEFAULT_PIPELINE, Pipeline
 from smug_recon.scanner.catalogue import Catalogue, parameters
 from smug_recon.scanner.wire import SessionSocket
-from smug_recon.scanner.xml import parse, refuse_entities
 
 if TYPE_CHECKING:
     import ismrmrd

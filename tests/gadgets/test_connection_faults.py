@@ -152,10 +152,11 @@ def test_a_handshake_of_something_else_is_an_error():
         (b"GET / HTTP/1.0\r\n\r\n", "message identifier 17735 in the handshake"),
         (parent.message(3, parent.HEADER_XML, "I"), "message identifier 3 in the handshake"),
         (parent.handshake(header=b"<ismrmrdHeader>"), "an MRD header that cannot be parsed"),
-        (
-            parent.handshake(config=b"not XML") + parent.CLOSE,
-            None,
-        ),  # Gadgetron sends a bare declaration for no config
+        (parent.handshake(config=b"not XML") + parent.CLOSE, "a configuration that is no XML"),
+        (parent.handshake(config=b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"), "entities"),
+        (parent.handshake(header=b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"), "entities"),
+        (parent.message(2, b"", "I")[:2] + b"\xff" * 4, "a configuration of 4294967295 bytes"),
+        (parent.handshake(config=b'<?xml version="1.0"?>') + parent.CLOSE, None),  # Gadgetron's word for none
     ):
         error, answer = run_cut(open_connection, opening)
         assert (error is None) == (expected is None)

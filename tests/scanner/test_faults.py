@@ -20,7 +20,7 @@ from small_scan import header_xml
 
 from smug_recon.gadgets.protocol import Limits
 from smug_recon.scanner import server as server_module
-from smug_recon.scanner.xml import refuse_entities
+from smug_recon.gadgets.xml import refuse_entities
 
 HASTY = Limits(stall_seconds=0.6, drain_seconds=2.0, drain_idle_seconds=0.5, message_bytes=1 << 24)
 BOMB = b'<!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c "&b;&b;&b;&b;">]>'
