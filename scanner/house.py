@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,9 @@ class House:
         self.trouble = "the GPU was lost: what runs now runs on the CPU; start the server anew"
         log.error("%s (%s)", self.trouble, reason)
 
-    def shared(self, model: Model, session: int) -> SharedModel:
+    def shared(
+        self, model: Model, session: int, waited: Callable[[float], None] = lambda seconds: None
+    ) -> SharedModel:
         """A model behind the queue before the device, for one session."""
         return SharedModel(
             model,
@@ -86,6 +89,7 @@ class House:
             session,
             spare=self.cpu_turns,
             gone=lambda: self.gpu_lost,
+            waited=waited,
         )
 
     def warm_up(self) -> None:

@@ -45,6 +45,12 @@ class Account:
     began: float = field(default_factory=time.monotonic)
     heard: float = field(default_factory=time.monotonic)
     """When the host last sent an item."""
+    waited_s: float = 0.0
+    """Part of the network's seconds that was spent in the queue for the device."""
+
+    def wait(self, seconds: float) -> None:
+        """Book the wait of one slice."""
+        self.waited_s += seconds
 
     @property
     def spool(self) -> str:
@@ -162,7 +168,7 @@ def _reconstruct(host: Host, opening: Opening, house: House, account: Account) -
     house.onlookers.opened(account, host.header, pipeline)
 
     def load() -> Any:
-        return house.shared(house.models.get(pipeline), account.number)
+        return house.shared(house.models.get(pipeline), account.number, account.wait)
 
     report = account.report
     model, items = report.call("prepare", prepare_while_reading, host, pipeline, load)

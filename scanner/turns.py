@@ -89,6 +89,8 @@ class SharedModel:
     """The queue before the CPU, for a session that has left the GPU: the one before the GPU may never move again."""
     gone: Callable[[], str] = lambda: ""
     """Why the GPU is lost, once another session has found that out; who waits for it waits no longer."""
+    waited: Callable[[float], None] = lambda seconds: None
+    """Told how long each slice has waited for its turn."""
 
     def on_cpu(self, reason: str) -> SharedModel:
         """The same model on the CPU, behind a queue of its own; the server hears that the device is lost."""
@@ -107,7 +109,9 @@ class SharedModel:
     def forward(self, *arguments: Any) -> Any:
         """Run the network on one slice when the turn has come."""
         self._stopping()
+        began = time.monotonic()
         with self.turns.turn(self._stopping, self.session):
+            self.waited(time.monotonic() - began)
             return self.model.forward(*arguments)
 
     def warm_up(self, *arguments: int) -> float:

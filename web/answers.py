@@ -9,7 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from smug_recon.web.record import report_file
-from smug_recon.web.view import as_json, overview
+from smug_recon.web.view import as_json, overview, queues_of
 
 if TYPE_CHECKING:
     from smug_recon.scanner.house import House
@@ -99,7 +99,7 @@ class Answers:
         record = self._ledger.find(number)
         if record is None:
             return refusal(404, f"session {number} is not known, or no longer")
-        return _json(self._ledger.shown(record, self._house.turns.order))
+        return _json(self._ledger.shown(record, queues_of(self._house)))
 
     def _picture(self, session: int, number: int) -> Answer:
         pictures = self._ledger.pictures

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from smug_recon.scanner.onlookers import Onlooker
 from smug_recon.scanner.session import EMPTY
 from smug_recon.web.pictures import Pictures
-from smug_recon.web.record import Record, report_file
+from smug_recon.web.record import Queues, Record, report_file
 
 if TYPE_CHECKING:
     import ismrmrd
@@ -68,9 +68,9 @@ class Ledger(Onlooker):
         with self._lock:
             return self._running.get(number) or self._past.get(number)
 
-    def shown(self, record: Record, queue: list[int]) -> dict[str, Any]:
+    def shown(self, record: Record, queues: Queues) -> dict[str, Any]:
         """A session with its pictures."""
         held = self.pictures.of(record.number) if self.pictures is not None else []
         left_out = self.pictures.left_out(record.number) if self.pictures is not None else 0
         report = self.pictures is not None and report_file(record.account) is not None
-        return {**record.data(queue), "pictures": held, "not_pictured": left_out, "report": report}
+        return {**record.data(queues), "pictures": held, "not_pictured": left_out, "report": report}

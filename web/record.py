@@ -19,8 +19,10 @@ MOST_TEXTS, MOST_LETTERS = 20, 400
 """No more warnings and reasons of one session are kept, and none longer."""
 SILENT_S = 5.0
 """A host that pauses longer is said to be silent."""
-MODEL, HOST = "prepare", "receive"
-"""Stages of the chain's report in which a session waits for the model, and for the host."""
+MODEL, HOST, NETWORK, QUEUE = "prepare", "receive", "network", "queue"
+"""Stages of the chain's report in which a session waits for the model, for the host, for its turn and the network."""
+
+Queues = dict[str, list[int]]
 
 
 @dataclass
@@ -47,13 +49,13 @@ class Record:
     def freeze(self) -> None:
         """The session is over: keep what there is to say, as plain data."""
         self.ended_at = time.time()
-        self.frozen = self._data([])
+        self.frozen = self._data({})
 
-    def data(self, queue: list[int]) -> dict[str, Any]:
-        """All that is known now; ``queue``: the sessions before the device, the one that has it first."""
-        return self._data(queue) if self.frozen is None else self.frozen
+    def data(self, queues: Queues) -> dict[str, Any]:
+        """All that is known now; ``queues``: the sessions before each device, the one that has it first."""
+        return self._data(queues) if self.frozen is None else self.frozen
 
-    def _data(self, queue: list[int]) -> dict[str, Any]:
+    def _data(self, queues: Queues) -> dict[str, Any]:
         account, report = self.account, self.account.report
         over = self.ended_at is not None
         return {
@@ -65,7 +67,7 @@ class Record:
             "ended": None if self.ended_at is None else round(self.ended_at, 3),
             "outcome": account.outcome if over else "",
             "error": _short(account.error),
-            "doing": "" if over else doing(account, bool(self.pipeline), queue),
+            "doing": "" if over else doing(account, bool(self.pipeline), queues),
             "received": account.received,
             "lines": report.lines,
             "slices": report.slices,
@@ -73,18 +75,30 @@ class Record:
             "fallbacks": report.fallbacks,
             "reasons": {_short(reason): count for reason, count in _first(report.fallback_reasons.items())},
             "warnings": [_short(text) for text in _first(report.warnings)],
-            "stages": [[name, round(spent, 3)] for name, spent in report.so_far().items()],
+            "stages": stages(report.so_far(), account.waited_s),
             "spool": account.spool,
         }
 
 
-def doing(account: Account, opened: bool, queue: list[int]) -> str:
+def stages(seconds: dict[str, float], waited_s: float) -> list[list[Any]]:
+    """Seconds per stage in the order of the chain, with what the network waited for the device apart."""
+    found: list[list[Any]] = []
+    for name, spent in seconds.items():
+        waited = min(waited_s, spent) if name == NETWORK else 0.0
+        if waited > 0:
+            found.append([QUEUE, round(waited, 3)])
+        found.append([name, round(spent - waited, 3)])
+    return found
+
+
+def doing(account: Account, opened: bool, queues: Queues) -> str:
     """What a session does now, in a few words."""
     if not opened:
         return "reads configuration and header"
-    if account.number in queue:
-        place = queue.index(account.number)
-        return "on the device" if place == 0 else f"waits for the device, place {place}"
+    for device, queue in queues.items():
+        if account.number in queue:
+            place = queue.index(account.number)
+            return f"on the {device}" if place == 0 else f"waits for the {device}, place {place}"
     stage = account.report.running
     silent_s = time.monotonic() - account.heard
     if stage in (MODEL, HOST) and silent_s > SILENT_S:

@@ -11,6 +11,7 @@ import smug_recon
 from smug_recon.scanner.metrics import gpu_memory
 from smug_recon.web.health import health
 from smug_recon.web.ledger import Ledger
+from smug_recon.web.record import Queues
 
 if TYPE_CHECKING:
     from smug_recon.scanner.house import House
@@ -21,10 +22,10 @@ IN_FULL = ("stages", "warnings", "pictures", "reasons")
 
 def overview(house: House, ledger: Ledger, boot: str) -> dict[str, Any]:
     """The server, the health line, sessions that run in full and past ones in brief."""
-    queue, now = house.turns.order, time.time()
-    server = of_server(house, queue, boot, now)
-    running = [ledger.shown(record, queue) for record in ledger.running()]
-    past = [ledger.shown(record, queue) for record in ledger.past()]
+    queues, now = queues_of(house), time.time()
+    server = of_server(house, queues, boot, now)
+    running = [ledger.shown(record, queues) for record in ledger.running()]
+    past = [ledger.shown(record, queues) for record in ledger.past()]
     return {
         "server": {**server, "pictures": ledger.pictures is not None},
         "health": health(server, running, past, now),
@@ -33,7 +34,15 @@ def overview(house: House, ledger: Ledger, boot: str) -> dict[str, Any]:
     }
 
 
-def of_server(house: House, queue: list[int], boot: str, now: float) -> dict[str, Any]:
+def queues_of(house: House) -> Queues:
+    """Who has the device and who waits for it; the CPU has a queue of its own once the GPU is lost."""
+    found = {"device": house.turns.order}
+    if spare := house.cpu_turns.order:
+        found["CPU"] = spare
+    return found
+
+
+def of_server(house: House, queues: Queues, boot: str, now: float) -> dict[str, Any]:
     """Readiness, room, queue, models, sums since the start; nothing that needs the device to answer but its memory."""
     metrics = house.metrics
     ended: dict[str, int] = {}
@@ -48,8 +57,7 @@ def of_server(house: House, queue: list[int], boot: str, now: float) -> dict[str
         "trouble": house.trouble,
         "active": metrics.active,
         "limit": house.settings.sessions,
-        "queue": queue,
-        "waited_s": round(house.turns.waited_s, 1),
+        "queues": queues,
         "models": [{"file": file, "device": device} for file, device in house.models.names],
         "gpu_bytes": _told(gpu_memory),
         "ended": ended,

@@ -114,6 +114,7 @@ def test_sessions_side_by_side_with_queue_and_images_while_they_run(live, browse
     for number, card in enumerate(cards, 1):
         assert card.startswith(f"Session {number}") and "48 × 48 · 2 slices · 4 coils · R 2" in card
         assert "Slice 1 of 2" in card and "1 image sent" in card
+    assert sum("waiting for the device" in card for card in cards) >= 1
     stages = browser.execute_script(
         f"return [...document.querySelectorAll('{RUNNING} .stages tbody tr')].map(row => row.innerText)"
     )

@@ -20,7 +20,7 @@ from smug_recon.web import LivePage, pictures
 from smug_recon.web.health import BAD, CARE, GOOD, MOST_POINTS, RECENT_S, health
 from smug_recon.web.ledger import Ledger
 from smug_recon.web.pictures import PER_SESSION, Pictures, caption, painted
-from smug_recon.web.record import MOST_LETTERS, MOST_TEXTS, Record, doing
+from smug_recon.web.record import MOST_LETTERS, MOST_TEXTS, Record, doing, stages
 
 
 @pytest.fixture
@@ -146,9 +146,9 @@ def test_a_past_session_changes_no_more_and_its_texts_are_bounded():
     account.report.fallback_reasons = {"r" * 9999: 1}
     account.outcome, account.error = FAILED, "e" * 9999
     ledger.ended(account)
-    found = ledger.shown(ledger.find(1), [])
+    found = ledger.shown(ledger.find(1), {})
     account.report.lines = 99
-    assert ledger.shown(ledger.find(1), []) == found and len(found["warnings"]) == MOST_TEXTS
+    assert ledger.shown(ledger.find(1), {}) == found and len(found["warnings"]) == MOST_TEXTS
     assert {len(text) for text in [*found["warnings"], *found["reasons"], found["error"]]} == {MOST_LETTERS}
 
 
@@ -250,19 +250,32 @@ def test_the_points_are_few():
 
 
 @pytest.mark.parametrize(
-    ("opened", "stage", "queue", "silent_s", "expected"),
+    ("opened", "stage", "queues", "silent_s", "expected"),
     [
-        (False, "other", [], 0, "reads configuration and header"),
-        (True, "prepare", [], 0, "receives; the model is being loaded"),
-        (True, "receive", [], 0, "receives"),
-        (True, "receive", [], 42.2, "host silent for 42 s"),
-        (True, "network", [4, 1], 99, "waits for the device, place 1"),
-        (True, "network", [1, 4], 99, "on the device"),
-        (True, "coil maps", [4], 99, "coil maps"),
+        (False, "other", {}, 0, "reads configuration and header"),
+        (True, "prepare", {}, 0, "receives; the model is being loaded"),
+        (True, "receive", {}, 0, "receives"),
+        (True, "receive", {}, 42.2, "host silent for 42 s"),
+        (True, "network", {"device": [4, 1]}, 99, "waits for the device, place 1"),
+        (True, "network", {"device": [1, 4]}, 99, "on the device"),
+        (True, "coil maps", {"device": [4]}, 99, "coil maps"),
+        (True, "network", {"device": [4], "CPU": [1]}, 99, "on the CPU"),
     ],
 )
-def test_what_a_session_does_now(opened, stage, queue, silent_s, expected):
+def test_what_a_session_does_now(opened, stage, queues, silent_s, expected):
     account = Account(1)
     account.report.switch(stage)
     account.heard -= silent_s
-    assert doing(account, opened, queue) == expected
+    assert doing(account, opened, queues) == expected
+
+
+def test_what_the_network_waited_for_is_told_apart_and_nothing_is_lost():
+    assert stages({"receive": 1.0, "network": 5.0, "send": 0.5}, 3.0) == [
+        ["receive", 1.0],
+        ["queue", 3.0],
+        ["network", 2.0],
+        ["send", 0.5],
+    ]
+    assert stages({"network": 5.0}, 0.0) == [["network", 5.0]] and stages({"receive": 1.0}, 2.0) == [
+        ["receive", 1.0]
+    ]

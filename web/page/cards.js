@@ -40,8 +40,8 @@ export function scanText(scan) {
   return parts.join(" · ");
 }
 
-const STAGE_NAMES = { receive: "waiting for the host", prepare: "model, while reading", other: "opening, closing" };
-const WAITING = new Set(["receive", "prepare", "other"]);
+const STAGE_NAMES = { receive: "waiting for the host", prepare: "model, while reading", other: "opening, closing", queue: "waiting for the device" };
+const WAITING = new Set(["receive", "prepare", "other", "queue"]);
 
 function stageRows(stages) {
   const total = stages.reduce((sum, [, spent]) => sum + spent, 0);
@@ -160,6 +160,15 @@ function cell(name, ...content) {
   return make("td", { role: "cell", "data-name": name }, ...content);
 }
 
+function imagesOf(session, server) {
+  const picture = session.picture, count = make("span", { class: "count" }, String(session.images));
+  if (!picture) return count;
+  const image = make("img", { src: imageUrl(session.number, picture, server), alt: `Last image of session ${session.number}: ${pictureText(picture)}`, loading: "lazy" });
+  const button = make("button", { type: "button", class: picture.fallback ? "thumb fallback" : "thumb" }, image);
+  button.addEventListener("click", () => viewer.open(session.number, picture.id, server));
+  return make("span", { class: "images" }, count, button);
+}
+
 function pastRow(session, server) {
   const [level, word] = OUTCOMES[session.outcome] || ["bad", session.outcome || "over"];
   const details = `details-${session.number}`;
@@ -168,14 +177,14 @@ function pastRow(session, server) {
   if (session.error) outcome.append(make("span", { class: "why" }, session.error));
   else if (session.fallbacks) outcome.append(make("span", { class: "why" }, `${session.fallbacks} of ${plural(session.slices, "slice")} not made by the network`));
   else if (session.warned) outcome.append(make("span", { class: "why calm" }, plural(session.warned, "warning")));
-  const kept = cell("Kept");
+  const kept = cell("Report, raw data");
   if (session.report) kept.append(make("a", { href: `sessions/${session.number}/report.html`, target: "_blank", rel: "noopener" }, `Report`), " ");
   if (session.spool) kept.append(make("code", { title: "name of the spooled raw data" }, session.spool));
   if (!session.report && !session.spool) kept.append(make("span", { class: "none" }, "–"));
   const scan = cell("Scan", make("span", {}, scanText(session.scan) || "–"), make("span", { class: "why calm" }, [session.host === "unknown" ? "" : session.host, session.pipeline].filter(Boolean).join(" · ")));
   const row = make("tr", { role: "row", id: `past-${session.number}`, "data-level": level },
     make("th", { role: "rowheader", scope: "row" }, button), cell("Began", clockTime(session.began)), scan,
-    cell("Duration", seconds(session.ended - session.began)), cell("Images", String(session.images)), outcome, kept);
+    cell("Duration", seconds(session.ended - session.began)), cell("Images", imagesOf(session, server)), outcome, kept);
   const more = make("tr", { role: "row", id: details, class: "details", hidden: "" }, make("td", { role: "cell", colspan: "7" }));
   button.addEventListener("click", () => toggle(button, more, session.number, server));
   return [row, more];
@@ -203,13 +212,23 @@ async function toggle(button, more, number, server) {
   }
 }
 
+const changing = (session) => [session.report, session.spool, session.picture];
+
 export function updatePast(body, sessions, server) {
   const wanted = new Set(sessions.flatMap((session) => [`past-${session.number}`, `details-${session.number}`]));
   for (const row of [...body.children]) if (!wanted.has(row.id)) row.remove();
   for (const session of [...sessions].reverse()) {
     const row = byId(`past-${session.number}`);
-    if (!row) { body.prepend(...pastRow(session, server)); continue; }
-    ifChanged(row, [session.report, session.spool], () => { row.cells[6].replaceWith(pastRow(session, server)[0].cells[6]); });
+    if (!row) {
+      const made = pastRow(session, server);
+      made[0].dataset.key = JSON.stringify(changing(session));
+      body.prepend(...made);
+      continue;
+    }
+    ifChanged(row, changing(session), () => {  // painted, or reported on, after the session was over
+      const anew = pastRow(session, server)[0];
+      for (const index of [4, 6]) row.cells[index].replaceChildren(...anew.cells[index].childNodes);
+    });
   }
 }
 
@@ -217,11 +236,12 @@ export function updateTiles(server) {
   const gb = (bytes) => `${(bytes / 1e9).toFixed(1)} GB`;
   const tile = (name, key, build) => { const place = byId(`tile-${name}`); ifChanged(place, key, () => place.replaceChildren(...build())); };
   tile("sessions", [server.active, server.limit], () => [make("b", {}, String(server.active)), ` of ${server.limit}`]);
-  tile("queue", server.queue, () => server.queue.length === 0 ? [make("b", {}, "0"), " waiting"] : [make("ol", { class: "queue" },
-    ...server.queue.map((number, place) => make("li", { title: place ? `session ${number} waits` : `session ${number} has the device` }, `#${number}`)))]);
+  const queues = Object.entries(server.queues).filter(([, queue]) => queue.length > 0);
+  tile("queue", queues, () => queues.length === 0 ? [make("b", {}, "0"), " waiting"] : queues.map(([device, queue]) => make("ol", { class: "queue", "aria-label": device },
+    ...queue.map((number, place) => make("li", { title: place ? `session ${number} waits` : `session ${number} has the ${device}` }, `#${number}`)))));
   const { done = 0, fallback = 0, failed = 0, refused = 0 } = server.ended, sums = server.sums;
   tile("done", [done, fallback, failed, refused, sums.images], () => [make("b", {}, String(sums.images)), sums.images === 1 ? " image, " : " images, ",
-    `${done + fallback} done, ${failed} failed${refused ? `, ${refused} refused` : ""}`]);
+    [`${done + fallback} done`, failed ? `${failed} failed` : "", refused ? `${refused} refused` : ""].filter(Boolean).join(", ")]);
   tile("fallbacks", [sums.fallbacks, sums.slices], () => [make("b", sums.fallbacks ? { class: "care" } : {}, String(sums.fallbacks)), ` of ${plural(sums.slices, "slice")}`]);
   const memory = server.gpu_bytes;
   tile("model", [server.models, memory, server.ready], () => server.models.length

@@ -45,7 +45,7 @@ function show(found) {
 
 function calm(server, running) {
   if (running.length === 0) return "Ready for a scan.";
-  const waiting = Math.max(server.queue.length - 1, 0);
+  const waiting = Object.values(server.queues).reduce((sum, queue) => sum + Math.max(queue.length - 1, 0), 0);
   return `${plural(running.length, "session")} running, ${waiting ? `${waiting} waiting for the device` : "nobody waits"}.`;
 }
 
