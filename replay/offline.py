@@ -168,6 +168,8 @@ def replay(
         "node": round(returned - checked, 6),
         "previews and DICOM": round(ended - returned, 6),
     }
+    if cut:
+        timing["cut"] = cut
     if notebook:
         timing["source"] = fingerprint(raw)
     with written_to(out):

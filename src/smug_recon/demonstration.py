@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from smug_recon.replay import ReplayResult, replay
 from smug_recon.replay.images import read_images
 from smug_recon.replay.offline import Progress
+from smug_recon.report import write_report
 from smug_recon.simulation.panel import write_panel
 from smug_recon.simulation.raw import write_raw
 from smug_recon.simulation.scan import simulate_scan
@@ -48,7 +49,9 @@ def demonstrate(
         pipeline,
         overrides={"images.conventional": "true"},
         progress=progress or quiet,
+        notebook=True,
     )
+    write_report(out)
     series, reference_syx = _series(result, scan.truth)
     scores = {role: score(images_syx, reference_syx) for role, images_syx in series.items()}
     found = {role: dataclasses.asdict(value) for role, value in scores.items()}

@@ -91,6 +91,7 @@ def test_everything_is_written_and_reads_back(node, command, scan, write_hdf5, t
         "images.h5",
         "node.log",
         "preview",
+        "report.html",
         "timing.json",
     ]
 
@@ -147,7 +148,14 @@ def test_outputs_can_be_left_out(node, command, scan, write_hdf5, tmp_path):
     node("sums")
     out = tmp_path / "out"
     assert command(write_hdf5(scan([(8, 2, 0)])), "-o", out, "--no-dicom", "--no-preview")[0] == 0
-    assert sorted(path.name for path in out.iterdir()) == ["images.h5", "node.log", "timing.json"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "images.h5",
+        "node.log",
+        "report.html",
+        "timing.json",
+    ]
+    assert command(write_hdf5(scan([(8, 2, 0)]), name="b.h5"), "-o", out, "--no-report")[0] == 0
+    assert not (out / "report.html").exists()  # that of other images
 
 
 def test_overrides_reach_the_node(node, command, scan, write_hdf5, tmp_path):

@@ -10,6 +10,7 @@ WRITTEN = {
     "raw scan": "raw.h5",
     "truth": "truth.h5",
     "images": "images.h5",
+    "report": "report.html",
     "previews": "preview",
     "DICOM": "dicom",
     "timing": "timing.json",
@@ -29,7 +30,7 @@ def command(
 ) -> None:
     """Simulate a raw scan of a synthetic head, reconstruct it through the node, compare it with the truth.
 
-    Writes raw.h5, truth.h5, images.h5, dicom/, preview/, timing.json, scores.json and comparison.png.
+    Writes raw.h5, truth.h5, images.h5, report.html, dicom/, preview/, timing.json, scores.json and comparison.png.
     """
     from smug_recon.demonstration import demonstrate
     from smug_recon.replay.progress import Bars

@@ -33,7 +33,7 @@ def command(
         "--output",
         "--out",
         file_okay=False,
-        help="Folder for images.h5, dicom/, preview/, timing.json, node.log.",
+        help="Folder for images.h5, dicom/, preview/, report.html, timing.json, node.log.",
     ),
     pipeline: PipelineOption = None,
     group: Group = None,
@@ -49,6 +49,9 @@ def command(
     anonymise: Anonymise = False,
     patient_id: PatientId = None,
     nifti: bool = typer.Option(False, "--nifti", help="Write NIfTI files to OUT/nifti (needs nibabel)."),
+    report: bool = typer.Option(
+        True, "--report/--no-report", help="Write report.html, and report.npz that it is made from."
+    ),
     send: Send = None,
     patience: float = typer.Option(900.0, min=1.0, help="Longest silence of the node, in seconds."),
 ) -> None:
@@ -84,6 +87,7 @@ def command(
             dicom=dicom,
             preview=preview,
             nifti=nifti,
+            notebook=report,
             dicom_options={"multiframe": enhanced, "anonymise": anonymise, "patient_id": patient_id},
             patience_s=patience,
             progress=bars.show,
@@ -97,6 +101,8 @@ def command(
     ):
         if files:
             typer.echo(f"{name:<8} {files[0].parent}  {len(files)} files")
+    if report:
+        make_report(out)
     code = 3 if result.fallbacks else 0
     if destination is not None:
         outcome = deliver(result.dicom, destination)
@@ -106,3 +112,13 @@ def command(
         typer.echo(f"smug-recon: {result.fallbacks} fallback images, see {out / 'node.log'}", err=True)
     if code:
         raise typer.Exit(code)
+
+
+def make_report(out: Path) -> None:
+    """Write the report; without one the images are no less good, so a failure is said and nothing else is lost."""
+    from smug_recon.report import write_report
+
+    try:
+        typer.echo(f"report   {write_report(out)}")
+    except Exception as error:
+        typer.echo(f"smug-recon: no report.html: {type(error).__name__}: {error}", err=True)
