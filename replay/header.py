@@ -44,25 +44,38 @@ def _parsed(xml: bytes) -> tuple[ismrmrd.xsd.ismrmrdHeader, bytes]:
         try:
             return _is_mrd(ismrmrd.xsd.CreateFromDocument(xml), xml), xml
         except Exception as strict:
-            reason = str(strict) or type(strict).__name__
+            reason = _reason(strict)
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
         )  # a value of the wrong type: kept as text, the check of the header speaks up
         try:
             clean, notes = mend(xml)
+        except ValueError as error:
+            raise _unreadable(str(error)) from None
+        try:
             parser = XmlParser(config=ParserConfig(fail_on_unknown_properties=False))
             header = parser.from_bytes(clean, ismrmrd.xsd.ismrmrdHeader)
             again = _written(header)
             ismrmrd.xsd.CreateFromDocument(again)
-        except (ParserError, TypeError, ValueError, AttributeError) as error:
-            raise HeaderError(
-                f"a header that cannot be read ({error or reason})",
-                "the MRD header, XML with the root ismrmrdHeader",
-                "convert the raw file again with a current converter",
-            ) from None
+        except (ParserError, TypeError, ValueError, AttributeError):
+            raise _unreadable(reason) from None
     log.warning("the MRD header was put in order: %s", "; ".join(dict.fromkeys(notes)) or reason)
     return header, again
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, without the value: it may be the name or the birth date of the patient."""
+    lines = str(error).splitlines()
+    return lines[0].strip() if lines else type(error).__name__
+
+
+def _unreadable(reason: str) -> HeaderError:
+    return HeaderError(
+        f"a header that cannot be read ({reason})",
+        "the MRD header, XML with the root ismrmrdHeader",
+        "convert the raw file again with a current converter",
+    )
 
 
 def _written(header: ismrmrd.xsd.ismrmrdHeader) -> bytes:

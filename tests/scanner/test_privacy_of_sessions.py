@@ -1,0 +1,71 @@
+"""Marked names, dates and numbers in every header field that may tell who lies in the scanner: none leaves but on images."""
+
+from __future__ import annotations
+
+import logging
+import urllib.request
+
+import hosts
+import pytest
+from marked import BROKEN, MARK, identified
+from small_scan import header_xml
+
+OPENINGS = {
+    "FIRE": lambda xml: hosts.name("smug-cartesian") + hosts.text(3, xml, nul=True),
+    "client": lambda xml: hosts.name("Generic_Cartesian_SMUG.xml") + hosts.text(3, xml),
+    "connect": lambda xml: hosts.text(2, hosts.CONNECT_CONFIG) + hosts.text(3, xml),
+}
+
+
+def fetched(server, page):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server._page.port}/{page}", timeout=20) as answer:
+        return answer.read().decode()
+
+
+@pytest.fixture(autouse=True)
+def _debug(caplog):
+    caplog.set_level(logging.DEBUG)
+
+
+@pytest.mark.parametrize("kind", OPENINGS)
+def test_a_session_says_nothing_of_the_patient(start, caplog, capfd, kind):
+    server = start()
+    heard = hosts.session(server.port, OPENINGS[kind](identified(header_xml())))
+    assert heard.images, heard
+    told = [
+        *heard.texts,
+        fetched(server, "metrics"),
+        fetched(server, "ready"),
+        caplog.text,
+        *capfd.readouterr(),
+    ]
+    assert not [text for text in told if MARK.search(text)]
+    assert any(MARK.search(str(dict(image.meta))) for image in heard.images)  # the scan was the marked one
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+@pytest.mark.parametrize("kind", OPENINGS)
+def test_what_is_wrong_with_a_header_is_told_without_its_values(start, caplog, capfd, kind, fault):
+    server = start()
+    heard = hosts.session(server.port, OPENINGS[kind](BROKEN[fault](identified(header_xml()))))
+    told = [*heard.texts, heard.error or "", fetched(server, "metrics"), caplog.text, *capfd.readouterr()]
+    assert not [text for text in told if MARK.search(text)]
+    assert heard.images or heard.complaint
+
+
+@pytest.mark.parametrize("cut", ["lines", "numbers", "twice", "line"])
+def test_a_session_that_fails_says_nothing_of_the_patient(start, model, caplog, capfd, cut):
+    server = start()
+    lines = hosts.scan()
+    if cut == "lines":
+        parts = [*lines[:12], hosts.CLOSE[:1]]
+    elif cut == "numbers":
+        model.before = lambda: (_ for _ in ()).throw(RuntimeError("no network"))
+        parts = [*lines, hosts.CLOSE]
+    elif cut == "twice":
+        parts = [lines[0], hosts.text(3, identified(header_xml())), hosts.CLOSE]
+    else:
+        parts = [*lines[:-1], lines[-1][:-100], b"ZZMARK" * 40]
+    heard = hosts.HostEnd(server.port).talk(OPENINGS["FIRE"](identified(header_xml())), *parts)
+    told = [*heard.texts, fetched(server, "metrics"), caplog.text, *capfd.readouterr()]
+    assert not [text for text in told if MARK.search(text)]
