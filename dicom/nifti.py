@@ -13,7 +13,7 @@ import numpy as np
 from smug_recon import __version__
 from smug_recon.dicom.attributes import sequence_value
 from smug_recon.dicom.kinds import MAGNITUDE, PHASE, by_network, meta_text
-from smug_recon.dicom.provenance import model
+from smug_recon.dicom.provenance import model, pixel_bandwidth_hz
 from smug_recon.dicom.series import check_components, first_number
 from smug_recon.dicom.stacks import Frame, Series, series_of
 from smug_recon.errors import ConfigurationError
@@ -98,6 +98,8 @@ def sidecar(series: Series, frame: Frame, header: ismrmrd.xsd.ismrmrdHeader) -> 
             found[keyword] = float(value) / 1000
     if (flip := sequence_value(header, "flipAngle_deg", frame.contrast)) is not None:
         found["FlipAngle"] = float(flip)
+    if (bandwidth_hz := pixel_bandwidth_hz(frame.image)) is not None:
+        found["PixelBandwidth"] = bandwidth_hz
     system = header.acquisitionSystemInformation
     if system and system.systemFieldStrength_T:
         found["MagneticFieldStrength"] = float(system.systemFieldStrength_T)

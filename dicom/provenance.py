@@ -24,6 +24,17 @@ def fill_provenance(ds: Dataset, image: ismrmrd.Image, kind: Kind, code: Coding)
     if len(lines) == 2 and all(part.isdigit() and int(part) > 0 for part in lines):
         ds.NumberOfPhaseEncodingSteps = int(lines[0])
         ds.PercentSampling = decimal(100 * int(lines[0]) / int(lines[1]))
+    if (bandwidth_hz := pixel_bandwidth_hz(image)) is not None:
+        ds.PixelBandwidth = decimal(bandwidth_hz)
+
+
+def pixel_bandwidth_hz(image: ismrmrd.Image) -> float | None:
+    """Reciprocal of the sampling period of a readout, as the chain tells it; None where it does not."""
+    try:
+        found = float(meta_text(image, "SmugPixelBandwidthHz"))
+    except ValueError:
+        return None
+    return found if 0 < found < float("inf") else None
 
 
 def derivation(image: ismrmrd.Image, kind: Kind, code: Coding) -> str:
@@ -52,6 +63,14 @@ def model(image: ismrmrd.Image) -> str:
     return " ".join(part for part in (name, version, f"sha256 {digest}" if digest else "") if part)
 
 
+def pipeline(image: ismrmrd.Image) -> str:
+    """Name and SHA-256 of the settings of the chain, and torch, as the end of a sentence; empty if the Meta has none."""
+    name, digest = meta_text(image, "SmugPipeline"), meta_text(image, "SmugPipelineSha256")
+    torch = meta_text(image, "SmugTorchVersion")
+    said = f"; pipeline {name} sha256 {digest}" if digest else ""
+    return said + (f"; torch {torch}" if torch else "")
+
+
 def _scanner(ds: Dataset) -> list[Dataset]:
     """The scanner, if the header names it (CID 7005: 109101, Acquisition Equipment)."""
     if not ds.Manufacturer:
@@ -76,10 +95,12 @@ def _software(image: ismrmrd.Image) -> Dataset:
         seed, samples = meta_text(image, "SmugSeed"), meta_text(image, "SmugSamples")
         item.ContributionDescription = (
             f"AI reconstruction by {model(image)}; seed {seed}, {samples} smoothing copies, "
-            f"device {meta_text(image, 'SmugDevice')}"
+            f"device {meta_text(image, 'SmugDevice')}{pipeline(image)}"
         )[:1024]
     else:
-        item.ContributionDescription = "Conventional reconstruction, no neural network"
+        item.ContributionDescription = f"Conventional reconstruction, no neural network{pipeline(image)}"[
+            :1024
+        ]
     item.SoftwareVersions = versions
     return item
 

@@ -56,6 +56,8 @@ def attributes(item: Reconstruction, plan: Plan, model: Model, title: str = "") 
     if item.partitions > 1:
         meta["SmugPartition"] = f"{item.partition + 1} of {item.partitions}"
     meta["SmugCoils"] = str(item.coils)
+    if (bandwidth := pixel_bandwidth_hz(item, plan)) is not None:
+        meta["SmugPixelBandwidthHz"] = f"{bandwidth:.6g}"
     if item.fallback:
         meta["SmugFallback"] = made_by
         meta["SmugFallbackReason"] = item.reason or "not told"
@@ -81,6 +83,12 @@ def description(item: Reconstruction, plan: Plan, title: str) -> str:
     if item.fallback:
         suffix += f" FALLBACK {item.method or CG_SENSE}"
     return f"{title} {suffix}".strip()
+
+
+def pixel_bandwidth_hz(item: Reconstruction, plan: Plan) -> float | None:
+    """Return ``1 / (N dwell)``, N samples of the whole encoded readout with its oversampling; None without a dwell time."""
+    dwell_us = float(item.head.sample_time_us)
+    return 1e6 / (dwell_us * plan.encoded_xyz[0]) if dwell_us > 0 else None
 
 
 def seconds_text(seconds: Mapping[str, float]) -> str:

@@ -27,6 +27,7 @@ FACTS: tuple[tuple[str, str], ...] = (
     ("software", "smug-recon {SmugReconVersion}, torch {SmugTorchVersion}"),
     ("lines", "{SmugLines}, acceleration {SmugAcceleration}"),
     ("coils", "{SmugCoils}"),
+    ("bandwidth", "{SmugPixelBandwidthHz} Hz a pixel"),
     ("prewhitened", "{SmugPrewhitened}"),
     ("scale", "{ScaleFactor}"),
     ("clipped", "{SmugSaturatedVoxels} voxels"),

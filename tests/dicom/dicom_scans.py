@@ -96,6 +96,9 @@ def scan(
             "ImageComments": "SMUG, 4 of 16 lines, 2 coils",
             "SequenceDescriptionAdditional": "SMUG",
             "SmugLines": "4 of 16",
+            "SmugPixelBandwidthHz": "195.312",
+            "SmugPipeline": "smug-cartesian",
+            "SmugPipelineSha256": "cd" * 32,
         }
         if network:
             entries |= {"SmugModel": "net", "SmugModelVersion": "0.3", "SmugModelSha256": "ab" * 32}

@@ -1,0 +1,101 @@
+"""Images as the chain itself makes them, as DICOM: the uncertainty a series of its own, bandwidth, settings with their hash."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import torch
+from dicom_scans import dciodvfy
+
+sys.path.append(str(Path(__file__).parents[1] / "gadgets"))
+from small_scan import DWELL_US, SAMPLES_X, SmallScan, header
+
+from smug_recon.dicom import write_dicom, write_nifti
+from smug_recon.gadgets.model import read_card
+from smug_recon.gadgets.stream import run
+from smug_recon.physics import cg_sense
+from smug_recon.pipeline import load_pipeline
+from smug_recon.replay.explain import explain
+
+
+class Spreading:
+    """CG-SENSE in the place of the network, with a tenth of the image for its uncertainty."""
+
+    sha256, device = "0" * 64, torch.device("cpu")
+
+    def __init__(self, card):
+        wide = {"matrix_yx": ((1, 999), (1, 999)), "coils": (1, 99), "acceleration": (1, 99)}
+        self.card = card.model_copy(update={"trained_range": card.trained_range.model_copy(update=wide)})
+
+    def forward(self, kspace, maps, mask, seed, samples):
+        image_byx = cg_sense(kspace, maps, mask, 1e-3, 8)
+        return image_byx, 0.1 * image_byx.abs()
+
+    def warm_up(self, *_):
+        return 0.0
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return load_pipeline().with_overrides({"images.uncertainty": True, "images.conventional": True})
+
+
+@pytest.fixture(scope="module")
+def images(pipeline):
+    made, found = SmallScan(), []
+    made.add_noise_scan()
+    for number in range(2):
+        made.add_slice(number)
+    run(made.readouts, found.append, header(slices=2), pipeline, Spreading(read_card(pipeline.model_path)))
+    return found
+
+
+@pytest.mark.parametrize("multiframe", [False, True], ids=["classic", "enhanced"])
+def test_the_uncertainty_is_a_series_of_its_own_without_an_error(multiframe, images, tmp_path):
+    files = write_dicom(images, header(slices=2), tmp_path, multiframe=multiframe)
+    found = {int(ds.SeriesNumber): ds for ds in map(pydicom.dcmread, files)}
+    assert sorted(found) == [101, 102, 108] and len(files) == (3 if multiframe else 6)
+    assert len({ds.SeriesInstanceUID for ds in found.values()}) == 3
+    spread = found[108]
+    assert "STD_DEVIATION" in spread.ImageType and spread.SeriesDescription == "head SMUG uncertainty"
+    assert "standard deviation over the smoothing copies" in spread.DerivationDescription
+    ratio = spread.pixel_array.astype(float).sum() / found[101].pixel_array.sum()
+    assert ratio == pytest.approx(0.1, rel=0.02)  # in the units of the image
+    for path in files:
+        said = dciodvfy(path)
+        assert not [line for line in said if line.startswith("Error")], said
+
+
+@pytest.mark.parametrize("multiframe", [False, True], ids=["classic", "enhanced"])
+def test_bandwidth_and_settings_are_in_the_file(multiframe, images, pipeline, tmp_path):
+    for path in write_dicom(images, header(slices=2), tmp_path, multiframe=multiframe):
+        ds = pydicom.dcmread(path)
+        assert float(ds.PixelBandwidth) == pytest.approx(1e6 / (DWELL_US * SAMPLES_X), rel=1e-5)
+        assert pipeline.sha256 in ds.ContributingEquipmentSequence[-1].ContributionDescription
+        told = explain(path)
+        assert f"pipeline {pipeline.name} sha256 {pipeline.sha256}" in told and "smug-recon 0." in told
+        assert f"torch {torch.__version__}" in told
+
+
+def test_images_that_do_not_tell_have_no_bandwidth(images, tmp_path):
+    image = images[0]
+    text = image.attribute_string
+    try:
+        for odd in ("", "none", "0", "-3", "inf", "nan"):
+            image.meta["SmugPixelBandwidthHz"] = odd
+            (path,) = write_dicom([image], header(slices=2), tmp_path / f"x{odd}")
+            assert "PixelBandwidth" not in pydicom.dcmread(path), odd
+    finally:
+        image.attribute_string = text
+
+
+def test_bids_calls_it_pixel_bandwidth(images, tmp_path):
+    write_nifti(images, header(slices=2), tmp_path)
+    found = json.loads((tmp_path / "00101.json").read_text())
+    assert found["PixelBandwidth"] == pytest.approx(1e6 / (DWELL_US * SAMPLES_X), rel=1e-5)
+    assert np.isfinite(found["PixelBandwidth"])
