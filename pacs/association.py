@@ -13,7 +13,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 
 from smug_recon.pacs.destination import Destination
 from smug_recon.pacs.queue import Job
@@ -167,7 +167,7 @@ class Peer:
         self._opened = True
         seconds = max(self.destination.timeout_s, 0.001)
         bound = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
-        connected = event.assoc.dul.socket.socket
+        connected: Any = event.assoc.dul.socket.socket  # type: ignore[union-attr]
         for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
             connected.setsockopt(socket.SOL_SOCKET, option, bound)
 

@@ -13,7 +13,7 @@ import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
 from pynetdicom.dimse_messages import N_EVENT_REPORT_RSP
-from pynetdicom.sop_class import (
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
     Verification,
@@ -40,7 +40,10 @@ class Keeping:
         self._promises, self._changed = Promises(queue, destination.to), changed
         self._server: Any = None
         self._answering: set[int] = set()
-        self.handlers = [(evt.EVT_N_EVENT_REPORT, self.on_report), (evt.EVT_DIMSE_SENT, self._answered)]
+        self.handlers: list[Any] = [
+            (evt.EVT_N_EVENT_REPORT, self.on_report),
+            (evt.EVT_DIMSE_SENT, self._answered),
+        ]
 
     def __enter__(self) -> Keeping:
         if self._wanted.listen is None:

@@ -216,9 +216,11 @@ class Queue:
 
     def jobs(self, which: str, values: Sequence[object]) -> list[Job]:
         """The instances that an SQL condition names."""
-        names = ("number", "uid", "sop_class", "syntax", "object", "attempts", "state", "reason")
-        rows = self._rows(f"SELECT {', '.join(names)} FROM instances WHERE {which}", values)
-        return [Job(*row[:4], self._objects.folder / row[4], *row[5:]) for row in map(tuple, rows)]
+        query = f"SELECT number, uid, sop_class, syntax, object, attempts, state, reason FROM instances WHERE {which}"
+        return [
+            Job(number, uid, sop_class, syntax, self._objects.folder / name, attempts, state, reason)
+            for number, uid, sop_class, syntax, name, attempts, state, reason in self._rows(query, values)
+        ]
 
     @contextlib.contextmanager
     def turn(self, peer: str) -> Iterator[bool]:

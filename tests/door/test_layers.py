@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "pacs": {"pacs", "errors", ""},
     "replay": {"replay", "spool", "gadgets", "dicom", "pipeline", "configuration", "errors", ""},
     "report": {"report", "replay", "dicom", "errors", ""},
-    "scanner": {"scanner", "spool", "gadgets", "replay", "dicom", "pipeline", "configuration", "errors", ""},
+    "scanner": {"scanner", "spool", "gadgets", "replay", "dicom", "pacs", "pipeline", "configuration", "errors", ""},
     "web": {"web", "scanner", "replay", "gadgets", "pipeline", "errors", ""},
     "benchmarks": {
         "benchmarks",
