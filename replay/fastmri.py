@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 import h5py
 import ismrmrd
@@ -20,6 +19,7 @@ from ismrmrd.hdf5 import acquisition_header_dtype
 from smug_recon.errors import DataError, HeaderError
 from smug_recon.replay.damage import DAMAGED, dataset, reading
 from smug_recon.replay.header import parse_header
+from smug_recon.replay.source import Raw
 from smug_recon.replay.wire import ACQUISITION, Block
 
 log = logging.getLogger(__name__)
@@ -31,11 +31,8 @@ def is_fastmri(file: h5py.File) -> bool:
     return "kspace" in file and "ismrmrd_header" in file
 
 
-class FastMriRaw:
+class FastMriRaw(Raw):
     """A fastMRI file, open; its lines come out as readouts, slice by slice."""
-
-    acquisitions: int | None = None
-    others = 0
 
     def __init__(self, path: Path) -> None:
         self._name = path.name
@@ -56,12 +53,8 @@ class FastMriRaw:
             path.name,
         )
 
-    def __enter__(self) -> FastMriRaw:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
     def blocks(self) -> Iterator[Block]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 import h5py
 import ismrmrd
@@ -12,6 +11,7 @@ import numpy as np
 
 from smug_recon.errors import ConfigurationError, DataError
 from smug_recon.replay.damage import DAMAGED, dataset, reading, table
+from smug_recon.replay.source import Raw
 from smug_recon.replay.wire import Block, acquisition_rows, waveform_rows
 
 BLOCK_BYTES = 16 * 2**20
@@ -20,8 +20,8 @@ MOST_ROWS = 4096
 NOISE = 1 << (ismrmrd.ACQ_IS_NOISE_MEASUREMENT - 1)
 
 
-class Hdf5Raw:
-    """An ISMRMRD HDF5 file, open; ``acquisitions`` and ``others`` count what ``blocks`` delivers."""
+class Hdf5Raw(Raw):
+    """An ISMRMRD HDF5 file, open."""
 
     def __init__(self, path: Path, group: str | None = None) -> None:
         self.path = path
@@ -39,18 +39,14 @@ class Hdf5Raw:
                 self._waveforms = (
                     table(self._group, "waveforms", "<u4") if "waveforms" in self._group else None
                 )
-            self.acquisitions: int | None = int(self._data.size)
+            self.acquisitions = int(self._data.size)
             self.others = int(self._waveforms.size) if self._waveforms is not None else 0
         except BaseException:
             self._file.close()
             raise
 
-    def __enter__(self) -> Hdf5Raw:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
     def blocks(self) -> Iterator[Block]:

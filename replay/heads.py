@@ -8,10 +8,9 @@ import numpy as np
 from ismrmrd.hdf5 import acquisition_header_dtype
 
 from smug_recon.replay import wire
-from smug_recon.replay.fastmri import FastMriRaw
 from smug_recon.replay.hdf5 import Hdf5Raw
-from smug_recon.replay.mrdstream import StreamRaw
 from smug_recon.replay.raw import open_raw
+from smug_recon.replay.source import Raw
 
 
 def read_heads(path: Path | str, group: str | None = None) -> tuple[bytes, np.ndarray]:
@@ -28,7 +27,7 @@ def _from_table(raw: Hdf5Raw) -> np.ndarray:
     return wire.packed(raw.heads(), acquisition_header_dtype)
 
 
-def _from_stream(raw: StreamRaw | FastMriRaw) -> np.ndarray:
+def _from_stream(raw: Raw) -> np.ndarray:
     found = []
     for block in raw.blocks():
         read = wire.cursor(block.payload)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from types import TracebackType
 from typing import BinaryIO
 
 import ismrmrd
@@ -12,6 +11,7 @@ import numpy as np
 
 from smug_recon.errors import StreamError
 from smug_recon.replay import wire
+from smug_recon.replay.source import Raw
 
 BLOCK_BYTES = 4 * 2**20
 PIECE_BYTES = 64 * 2**20
@@ -20,25 +20,19 @@ MOST_DIMENSIONS = 32
 log = logging.getLogger(__name__)
 
 
-class StreamRaw:
+class StreamRaw(Raw):
     """An ISMRMRD stream whose header has been read; how many readouts follow is unknown."""
 
     def __init__(self, source: BinaryIO, name: str) -> None:
         self._source, self._name = source, name
-        self.acquisitions: int | None = None
-        self.others = 0
         try:
             self.header_xml = self._read_header()
         except BaseException:
             source.close()
             raise
 
-    def __enter__(self) -> StreamRaw:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the stream."""
         self._source.close()
 
     def blocks(self) -> Iterator[wire.Block]:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import ismrmrd
@@ -22,9 +22,7 @@ from smug_recon.replay import wire
 from smug_recon.replay.convert import other_measurements
 from smug_recon.replay.hdf5 import NOISE, Hdf5Raw, noise_only, scans
 from smug_recon.replay.header import parse_header
-
-if TYPE_CHECKING:
-    from smug_recon.replay.raw import Raw
+from smug_recon.replay.source import Raw
 
 log = logging.getLogger(__name__)
 

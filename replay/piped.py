@@ -11,13 +11,11 @@ import ismrmrd
 
 from smug_recon.configuration import pipeline_of
 from smug_recon.errors import DataError
-from smug_recon.replay import wire
 from smug_recon.replay.configuration import configuration_element
 from smug_recon.replay.header import parse_header
-from smug_recon.replay.mrdstream import StreamRaw
 from smug_recon.replay.noise import noise_scan
 from smug_recon.replay.pipe import MessagePipe
-from smug_recon.replay.raw import Raw
+from smug_recon.replay.source import Raw
 
 if TYPE_CHECKING:
     from smug_recon.gadgets.model import Model
@@ -58,7 +56,7 @@ def reconstruct_stream(
         output.send(item)
 
     output.header(xml)
-    items: Iterable[Any] = as_they_come(source)
+    items: Iterable[Any] = source.items()
     if scan is not None:
         items = _replaced(scan.readouts, items)
     run(items, send, header, settings, model, report)
@@ -68,11 +66,6 @@ def reconstruct_stream(
         )
     output.close()
     return report
-
-
-def as_they_come(source: Raw) -> Iterator[Any]:
-    """The items of a raw scan: of a stream one by one, without waiting for a block to fill."""
-    return source.items() if isinstance(source, StreamRaw) else wire.items(source.blocks())
 
 
 def _replaced(noise: list[ismrmrd.Acquisition], items: Iterable[Any]) -> Iterator[Any]:

@@ -8,24 +8,20 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
 import h5py
 import ismrmrd
 
 from smug_recon.errors import DataError
-from smug_recon.replay import wire
 from smug_recon.replay.convert import START_BYTES, as_ismrmrd, is_mrd2
 from smug_recon.replay.fastmri import FastMriRaw, is_fastmri
 from smug_recon.replay.hdf5 import Hdf5Raw
 from smug_recon.replay.mrdstream import StreamRaw
+from smug_recon.replay.source import Raw
 from smug_recon.replay.spooled import open_spool
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
-
-Raw: TypeAlias = Hdf5Raw | StreamRaw | FastMriRaw
-"""An open raw scan: ``header_xml``, ``acquisitions``, ``others`` and ``blocks``; a context manager."""
 
 
 def open_raw(path: Path | str, group: str | None = None) -> Raw:
@@ -70,7 +66,7 @@ def read_items(
 ) -> Iterator[ismrmrd.Acquisition | ismrmrd.Waveform | ismrmrd.Image]:
     """All items of a raw scan as ismrmrd objects."""
     with open_raw(path, group) as raw:
-        yield from wire.items(raw.blocks())
+        yield from raw.items()
 
 
 def _open_pipe(pipe: BinaryIO, group: str | None) -> Raw:

@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, cast
 
 import numpy as np
@@ -46,10 +45,9 @@ class SpoolRaw(StreamRaw):
         self._left = (spool / STREAM).stat().st_size
         super().__init__((spool / STREAM).open("rb", buffering=2**20), f"spool {spool.name}")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
+    def close(self) -> None:
+        """Close the stream; from now on the spool may be removed."""
+        super().close()
         self._held.close()
 
     @property
