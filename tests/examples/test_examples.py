@@ -14,6 +14,7 @@ SAID = {
     "replay.sh": "images_2     all 2",
     "in_python.py": "slice 1: (96, 128)",
     "scanner_session.py": "2 images",
+    "live_page.py": "session 3: done, 2 images",
     "own_model.sh": "images_1     all 1",
 }
 
