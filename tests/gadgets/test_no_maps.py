@@ -17,19 +17,22 @@ from smug_recon.gadgets.items import Slice
 from smug_recon.gadgets.kinds import COIL_MAPS
 
 
-def fails_at(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int, how: str) -> None:
-    """Make a function of a stage raise, or give NaN, when it is called for the ``call``-th time."""
-    whole, calls = getattr(module, name), iter(range(999))
+def fails_at_slice(monkeypatch: pytest.MonkeyPatch, number: int, how: str) -> list[Slice]:
+    """Let the estimation of one slice raise, or give NaN; the slices that pass, in their order."""
+    whole, seen = coils._estimate, []
 
-    def stand_in(*arguments: Any, **options: Any) -> Any:
-        if next(calls) != call:
-            return whole(*arguments, **options)
-        if how == "raise":
+    def stand_in(item: Slice, *rest: Any) -> Any:
+        seen.append(item)
+        if len(seen) - 1 == number and how == "raise":
             raise torch.linalg.LinAlgError("the algorithm failed to converge")
-        found = whole(*arguments, **options)
-        return tuple(part * float("nan") for part in found) if isinstance(found, tuple) else found * np.nan
+        found = whole(item, *rest)
+        if len(seen) - 1 == number:
+            assert item.maps_cyx is not None
+            item.maps_cyx = item.maps_cyx * float("nan")
+        return found
 
-    monkeypatch.setattr(module, name, stand_in)
+    monkeypatch.setattr(coils, "_estimate", stand_in)
+    return seen
 
 
 @pytest.mark.parametrize(
@@ -38,15 +41,7 @@ def fails_at(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int,
 def test_coil_maps_that_fail_cost_one_slice(
     conventional_model: Any, monkeypatch: pytest.MonkeyPatch, how: str, reason: str
 ) -> None:
-    fails_at(monkeypatch, coils, "first_set", 1, how)
-    slices: list[Slice] = []
-    whole = coils._estimate
-
-    def seen(item: Slice, *rest: Any) -> bool:
-        slices.append(item)
-        return whole(item, *rest)
-
-    monkeypatch.setattr(coils, "_estimate", seen)
+    slices = fails_at_slice(monkeypatch, 1, how)
     settings = {"images.conventional": True, "images.uncertainty": True, "images.type": "float32"}
     found, report = outputs(conventional_model, **settings)
     by_slice = [[image for image in found if image.slice == index] for index in range(SLICES)]
@@ -74,7 +69,14 @@ def test_positions_of_a_slab_without_maps_fall_back_alone(
         return simulated.reconstructed(items, head, conventional_model, **settings)
 
     whole = run()
-    fails_at(monkeypatch, slab_maps, "maps_at", 1, "raise")
+    maps_at, calls = slab_maps.maps_at, iter(range(999))
+
+    def fails(*arguments: Any) -> Any:
+        if next(calls) == 1:
+            raise torch.linalg.LinAlgError("the algorithm failed to converge")
+        return maps_at(*arguments)
+
+    monkeypatch.setattr(slab_maps, "maps_at", fails)
     found = run()
     assert [image.image_series_index for image in found.images] == [1] * 8 + [2] * 8
     assert all(marked(image, RSS, "failed to converge") for image in found.images[:8])
@@ -97,7 +99,7 @@ def test_maps_that_failed_are_not_kept_for_the_next_repetition(
     made.add_noise_scan()
     for number in range(2):
         made.add_slice(0, repetition=number)
-    fails_at(monkeypatch, coils, "first_set", 0, "nan")
+    fails_at_slice(monkeypatch, 0, "nan")
     found: list[Any] = []
     run(made.readouts, found.append, header(repetitions=2), load_pipeline(), conventional_model)
     assert [plain(image) for image in found[1:]] == [True] and marked(found[0], RSS, "not finite")
