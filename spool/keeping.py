@@ -115,6 +115,8 @@ class Keeping:
     def settled(self, pipeline: Pipeline, alarm: Callable[[str], None]) -> None:
         """The settings are known: they are kept beside the bytes, and ``alarm`` is told from now on."""
         self.alarm = alarm
+        if self.trouble:  # before anybody could be told
+            alarm(f"THE RAW DATA ARE NOT KEPT: {self.trouble}; the scan goes on")
         if self._spool is None and not self._off:
             if pipeline.spool.folder is None:
                 self._leave_off()
@@ -153,7 +155,12 @@ class Keeping:
 
     def _open(self, settings: SpoolSettings) -> None:
         self._start = end_of_header(self._before) or len(self._before)
-        self._spool = Spool(SpoolFolder(settings), self._record)
+        try:
+            self._spool = Spool(SpoolFolder(settings), self._record)
+        except (OSError, RuntimeError) as error:  # no home folder, no thread
+            self._leave_off()
+            self._complain(str(error))
+            return
         self._spool.write(self._before)
         self._before = bytearray()
         log.info("the raw data are kept as spool %s", self.name)
