@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import h5py
 import ismrmrd
 import numpy as np
 
 from smug_recon.errors import ConfigurationError
-from smug_recon.replay.images import groups, image_header, read_images
+from smug_recon.replay.images import GROUP, groups, image_header, open_dataset
 from smug_recon.replay.offline import NOTEBOOK_FILE
 from smug_recon.replay.timing import read_timing
 
@@ -21,6 +24,7 @@ log = logging.getLogger(__name__)
 
 LAYOUT = 1
 """Of the notebook; that of another version is left aside."""
+COUNTERS = ("slice", "contrast", "phase", "repetition", "set")
 
 
 @dataclass
@@ -43,9 +47,9 @@ class Book:
 
     def images(self, group: str, wanted: set[int]) -> Iterator[tuple[int, ismrmrd.Image]]:
         """The wanted images of a series, by number."""
-        for number, image in enumerate(read_images(self.folder / "images.h5", group)):
-            if number in wanted:
-                yield number, image
+        with open_dataset(self.folder / "images.h5", "r") as dataset:
+            for number in sorted(wanted):
+                yield number, dataset.read_image(group, number)
 
 
 def read_book(folder: Path) -> Book:
@@ -59,19 +63,22 @@ def read_book(folder: Path) -> Book:
         raise ConfigurationError(
             f"no images.h5 in {folder}", "the folder of smug-recon replay", "check the path"
         )
-    series = {group: [told(image) for image in read_images(path, group)] for group in groups(path)}
+    series = {group: told(path, group) for group in groups(path)}
     notes, arrays = read_notebook(folder / NOTEBOOK_FILE)
     return Book(folder, image_header(path), series, read_timing(folder / "timing.json"), notes, arrays)
 
 
-def told(image: ismrmrd.Image) -> dict[str, Any]:
-    """Counters and Meta of an image, without its pixels."""
-    counters = ("slice", "contrast", "phase", "repetition", "set")
-    return {
-        **{name: int(getattr(image, name)) for name in counters},
-        "meta": {name: image.meta[name] for name in image.meta},
-        "shape": tuple(image.data.shape),
-    }
+def told(path: Path, group: str) -> list[dict[str, Any]]:
+    """Counters and Meta of every image of a series, without the pixels."""
+    with h5py.File(path, "r") as file:
+        inside = file[GROUP][group]
+        heads, attributes, shape = inside["header"][:], inside["attributes"][:], inside["data"].shape[1:]
+    found = []
+    for head, text in zip(heads, attributes, strict=True):
+        meta = ismrmrd.Meta.deserialize(text.decode("utf-8") if isinstance(text, bytes) else str(text))
+        counters = {name: int(head[name]) for name in COUNTERS}
+        found.append({**counters, "meta": dict(meta), "shape": tuple(shape)})
+    return found
 
 
 def read_notebook(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -79,12 +86,12 @@ def read_notebook(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if not path.is_file():
         return {}, {}
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         notes = json.loads(arrays.pop("about").tobytes())
         if notes["layout"] != LAYOUT:
             raise ValueError(f"layout {notes['layout']}")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         log.warning("%s cannot be read, the report does without: %s", path.name, error)
         return {}, {}
     return notes, arrays

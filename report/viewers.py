@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from smug_recon.report.book import Book
+from smug_recon.report.book import COUNTERS, Book
 from smug_recon.report.stack import LARGEST_CODE, Turn, evenly, fitted, packed, slope_of, turn_of
 
 MOST_IMAGES = 60
@@ -16,7 +17,6 @@ MOST_BYTES = 7_000_000
 """Of all series together, as they stand in the page."""
 BESIDE_SIDE = 320
 """Pixels of a side in the comparison."""
-COUNTERS = ("slice", "contrast", "phase", "repetition", "set")
 
 
 @dataclass
@@ -189,8 +189,12 @@ def page_turn(book: Book) -> Turn:
 
 
 def scale_factor(book: Book) -> float:
-    """The factor from the values of the chain to those of the images that left."""
+    """The factor from the values of the chain to those of the images that left: that of most images of the network."""
+    told = [about["meta"] for images in book.series.values() for about in images]
+    factors = Counter(
+        str(meta["ScaleFactor"]) for meta in told if "SmugModel" in meta and "ScaleFactor" in meta
+    )
     try:
-        return float(book.first["meta"]["ScaleFactor"])
-    except (KeyError, TypeError, ValueError):
+        return float(factors.most_common(1)[0][0])
+    except (IndexError, ValueError):
         return 1.0

@@ -1,0 +1,69 @@
+"""A stand-in for the network, a browser, and one folder of a replay that the tests share."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / "gadgets")]  # small_scan
+spec = importlib.util.spec_from_file_location("gadget_fixtures", TESTS / "gadgets" / "conftest.py")
+assert spec is not None and spec.loader is not None
+gadget_fixtures = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(gadget_fixtures)
+
+
+class SpreadingModel(gadget_fixtures.ConventionalModel):
+    """The stand-in of the stage tests, with an uncertainty and an image that differs from CG-SENSE."""
+
+    def forward(self, kspace: Any, maps: Any, mask: Any, seed: int, samples: int) -> Any:
+        image_byx, _ = super().forward(kspace, maps, mask, seed, samples)
+        return image_byx * 0.9, 0.05 * image_byx.abs() + 0.01
+
+
+def make_model(**differently: Any) -> SpreadingModel:
+    """A model for every matrix and acceleration."""
+    from smug_recon.gadgets.model import read_card
+    from smug_recon.pipeline import load_pipeline
+
+    card = read_card(load_pipeline().model_path)
+    wide = {"matrix_yx": ((1, 999), (1, 999)), "coils": (1, 99), "acceleration": (1, 99)}
+    model = SpreadingModel(
+        card.model_copy(update={"trained_range": card.trained_range.model_copy(update=wide)})
+    )
+    for name, value in differently.items():
+        setattr(model, name, value)
+    return model
+
+
+@pytest.fixture
+def model() -> SpreadingModel:
+    """The stand-in, afresh."""
+    torch.set_num_threads(1)
+    return make_model()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium without a window; its absence skips the test with the way to mend it."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install selenium")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("needs a browser: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    found.set_script_timeout(60)
+    yield found
+    found.quit()
