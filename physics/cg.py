@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smug_recon.physics.columns import columns_first, normal_columns
 from smug_recon.physics.sense import broadcast_mask, normal_operator, transform_axes
 
 
@@ -64,7 +65,8 @@ def conjugate_gradient(
 ) -> Tensor:
     """Solve ``(A^H A + lambda_b I) x = rhs`` for each slice of a batch, by :func:`cg_step`.
 
-    The gradients flow through all iterations, to ``rhs``, ``start``, ``maps`` and ``lambda``.
+    Where the mask depends on ky alone the columns are worked on in blocks (:mod:`smug_recon.physics.columns`). The gradients
+    flow through all iterations, to ``rhs``, ``start``, ``maps`` and ``lambda``.
 
     Args:
         rhs_byx: right-hand side, complex.
@@ -84,17 +86,33 @@ def conjugate_gradient(
     x = torch.fft.ifftshift(start_byx, dim=axes)
     rhs = torch.fft.ifftshift(rhs_byx, dim=axes)
     weight = lambda_b.to(torch.float32)[:, None, None]
+    by_columns = mask.dim() == 2
+    if by_columns:
+        x, rhs, maps_s, mask_s = (
+            columns_first(x),
+            columns_first(rhs),
+            columns_first(maps_s),
+            mask_s[:, 0, :, 0],
+        )
 
-    residual = rhs - normal_operator(x, maps_s, mask_s, axes) - weight * x
+    residual = rhs - _normal(x, maps_s, mask_s, axes, by_columns) - weight * x
     direction = residual
     energy = energy_of(residual)
     goal = energy_of(rhs) * (tolerance * tolerance)
     done = 0
     while done < iterations and bool((energy > goal).any()):
-        applied = normal_operator(direction, maps_s, mask_s, axes) + weight * direction
+        applied = _normal(direction, maps_s, mask_s, axes, by_columns) + weight * direction
         x, residual, direction, energy = cg_step(x, residual, direction, applied, energy, goal)
         done += 1
+    if by_columns:
+        x = x.transpose(1, 2).contiguous()
     return torch.fft.fftshift(x, dim=axes)
+
+
+def _normal(image: Tensor, maps: Tensor, mask: Tensor, axes: list[int], by_columns: bool) -> Tensor:
+    if by_columns:
+        return normal_columns(image, maps, mask)
+    return normal_operator(image, maps, mask, axes)
 
 
 class _Implicit(torch.autograd.Function):
