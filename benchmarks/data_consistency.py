@@ -24,16 +24,15 @@ def run(size: Size) -> Result:
     image_byx = torch.randn(
         maps_bcyx[:, 0].shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(0)
     )
-    shifted = [
-        torch.fft.ifftshift(value, dim=(-2, -1)) for value in (image_byx, maps_bcyx, mask_byx[:, None])
-    ]
+    start_byx, around_bcyx = (torch.fft.ifftshift(value, dim=(-2, -1)) for value in (image_byx, maps_bcyx))
+    flat_bcyx = torch.fft.ifftshift(mask_byx, dim=(-2, -1))[:, None]
     lines_bcyx = torch.fft.ifftshift(mask_by, dim=-1)[:, None, :, None]
-    image_bxy, maps_bxcy = columns_first(shifted[0]), columns_first(shifted[1])
+    image_bxy, maps_bxcy = columns_first(start_byx), columns_first(around_bcyx)
     mask_sy = torch.fft.ifftshift(mask_by, dim=-1)
     cases = {
         CENTRED: lambda: normal(image_byx, maps_bcyx, mask_byx) - image_byx,
-        FLAT: lambda: normal_operator(*shifted, [-2, -1]),
-        LINES: lambda: normal_operator(shifted[0], shifted[1], lines_bcyx, [-2]),
+        FLAT: lambda: normal_operator(start_byx, around_bcyx, flat_bcyx, [-2, -1]),
+        LINES: lambda: normal_operator(start_byx, around_bcyx, lines_bcyx, [-2]),
         BLOCKS: lambda: normal_columns(image_bxy, maps_bxcy, mask_sy),
     }
     times, found = interleave(cases, size.many, warm_up=2)

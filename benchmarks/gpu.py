@@ -10,6 +10,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import ismrmrd
@@ -27,6 +28,7 @@ from smug_recon.benchmarks.smug import SEED, unrolled
 from smug_recon.calibration import espirit_maps
 from smug_recon.gadgets.stream import run as reconstruct
 from smug_recon.network import Didn
+from smug_recon.network.unrolling import Unrolled
 
 PRECISIONS = {"fp32": torch.float32, "TF32": torch.float32, "bf16": torch.bfloat16}
 FLOOR_AIM, SLICE_AIM_MS = 1.5, 15.0
@@ -59,19 +61,25 @@ def run(size: Size) -> Result:
 
 def of_shipped(size: Size, device: torch.device) -> list[Row]:
     """The default pipeline's model: one slice in fp32 and TF32, and batches of slices."""
-    arguments = [value.to(device) for value in inputs(size)]
+    kspace_bcyx, maps_bcyx, mask_by = (value.to(device) for value in inputs(size))
     model, rows = shipped_model(device.type), []
+
+    def call(slices: int = 1) -> Tensor:
+        batch = [
+            value.expand(slices, *value.shape[1:]).contiguous() for value in (kspace_bcyx, maps_bcyx, mask_by)
+        ]
+        return model.forward(batch[0], batch[1], batch[2], 0, 2)[0]
+
     with precision("fp32"):
-        truth = model.forward(*arguments, 0, 2)[0]
+        truth = call()
     for name in ("fp32", "TF32"):
         with precision(name):
-            found_ms = timed_ms(lambda: model.forward(*arguments, 0, 2), device, size.many)
-            same = relative(model.forward(*arguments, 0, 2)[0], truth)
+            found_ms = timed_ms(call, device, size.many)
+            same = relative(call(), truth)
         aim = SLICE_AIM_MS if device.type == "cuda" else None
         rows.append(_row(f"shipped model, one slice, {name}", "ms", found_ms, aim, {"to fp32": same}))
     for slices in (2, 8):
-        batch = [value.expand(slices, *value.shape[1:]).contiguous() for value in arguments]
-        found_ms = timed_ms(lambda given=batch: model.forward(*given, 0, 2), device, size.rounds)  # type: ignore[misc]
+        found_ms = timed_ms(partial(call, slices), device, size.rounds)
         rows.append(
             _row(f"shipped model, {slices} slices as a batch", "ms a slice", [ms / slices for ms in found_ms])
         )
@@ -91,7 +99,7 @@ def of_didn(size: Size, device: torch.device) -> list[Row]:
         for name, dtype in PRECISIONS.items():
             network = unrolled(copy.deepcopy(denoiser).to(device, dtype), size.steps, sampling).to(device)
             with precision(name):
-                work: Callable[[], Tensor] = lambda net=network, n=copies: net(*arguments, SEED, n)[0]  # type: ignore[misc]  # noqa: E731
+                work = partial(_image, network, arguments, copies)
                 found_ms = timed_ms(work, device, size.rounds)
                 image = work()
                 peak = peak_per_s(dtype, device, 256 if size.name == "quick" else 4096)
@@ -162,6 +170,11 @@ def peak_per_s(dtype: torch.dtype, device: torch.device, side: int) -> float:
     """Return the floating-point operations a second of a square matrix product, in the precision that is set."""
     a = torch.randn(side, side, device=device).to(dtype)
     return 1000 * 2.0 * side**3 / min(timed_ms(lambda: a @ a, device, 5))
+
+
+def _image(network: Unrolled, arguments: list[Tensor], copies: int) -> Tensor:
+    image_byx: Tensor = network(*arguments, SEED, copies)[0]
+    return image_byx
 
 
 def _wait(device: torch.device) -> None:

@@ -40,7 +40,12 @@ def without_aims(result: Result) -> Result:
 
 
 def measure(
-    name: str, size: str, out: Path | None, threads: int | None, say: Callable[[str], None]
+    name: str,
+    size: str,
+    out: Path | None,
+    threads: int | None,
+    say: Callable[[str], None],
+    rounds: int | None = None,
 ) -> list[Result]:
     """Run one benchmark, or ``all`` of them; show each as it is there and write it to ``out``.
 
@@ -48,7 +53,7 @@ def measure(
         ConfigurationError: no such benchmark or size.
     """
     quiet()
-    chosen = size_of(size)
+    chosen = size_of(size) if rounds is None else replace(size_of(size), rounds=rounds)
     names = (
         [known for known in ALL if known != "gpu" or torch.cuda.is_available()] if name == "all" else [name]
     )

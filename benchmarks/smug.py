@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,7 +38,7 @@ def run(size: Size) -> Result:
     authors = AuthorsSmug(plain, size.steps)
     ours = unrolled(denoiser, size.steps, "independent")
     half = unrolled(copy.deepcopy(denoiser).to(torch.bfloat16), size.steps, "independent")
-    pairs = unrolled(half.regulariser.denoiser, size.steps, "antithetic")
+    pairs = unrolled(copy.deepcopy(denoiser).to(torch.bfloat16), size.steps, "antithetic")
     flat_bcyx = fft_centred(kspace_bcyx, [-1])
     mask_byx = mask_by[:, :, None].expand(-1, -1, maps_bcyx.shape[-1]).contiguous()
     model, count = shipped_model(), size.copies
@@ -91,7 +92,7 @@ def of_bf16(size: Size) -> dict[str, float]:
 
     kspace_bcyx, maps_bcyx, mask_by = inputs(size)
     truth_yx = torch.from_numpy(scan_of(size.matrix_yx, size.coils, size.acs).truth.whitened_syx[0]).abs()
-    network = trained()
+    network: Any = trained()
     full = network(kspace_bcyx, maps_bcyx, mask_by, SEED, 2)[0][0]
     network.regulariser.denoiser.to(torch.bfloat16)
     half = network(kspace_bcyx, maps_bcyx, mask_by, SEED, 2)[0][0]
@@ -112,7 +113,7 @@ def of_antithetic(size: Size) -> dict[str, float]:
     """
     arguments = inputs(size)
     network = trained()
-    regulariser = network.regulariser
+    regulariser: Any = network.regulariser
     regulariser.antithetic = True
     truth = network(*arguments, SEED + 1, REFERENCE_COPIES)[0]
     regulariser.antithetic = False

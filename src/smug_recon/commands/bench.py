@@ -18,6 +18,7 @@ def command(
     size: str = typer.Option("full", help="quick, small or full."),
     quick: bool = typer.Option(False, "--quick", help="The same as --size quick."),
     threads: int = typer.Option(None, min=1, help="Of torch; all cores unless given."),
+    rounds: int = typer.Option(None, min=1, help="Of the long benchmarks; 2 unless given."),
     page: Path = typer.Option(None, help="table: the page whose tables are renewed (docs/performance.md)."),
     record: bool = typer.Option(False, "--record", help="guard: make the results the recorded ones."),
 ) -> None:
@@ -43,7 +44,7 @@ def command(
     else:
         from smug_recon.benchmarks.session import measure
 
-        measure(name, wanted, out, threads, typer.echo)
+        measure(name, wanted, out, threads, typer.echo, rounds)
 
 
 def _guard(results: Path | None, record: bool) -> None:
