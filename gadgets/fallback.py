@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -39,7 +40,7 @@ def conventional(
     for where in dict.fromkeys((device, torch.device("cpu"))):
         try:
             with torch.inference_mode():
-                image_byx = answered(lambda where=where: solve(where).to("cpu", torch.complex64), where)
+                image_byx = answered(partial(_solved, solve, where), where)
             if finite(image_byx):
                 return image_byx, CG_SENSE, ""
             reason = "values that are not finite"
@@ -47,6 +48,10 @@ def conventional(
             reason = short(error)
         log.warning("CG-SENSE failed on %s: %s", where, reason)
     return root_sum_of_squares(kspace_bcyx, axes), RSS, reason
+
+
+def _solved(solve: Callable[[torch.device], Tensor], where: torch.device) -> Tensor:
+    return solve(where).to("cpu", torch.complex64)
 
 
 def root_sum_of_squares(kspace_bcyx: Tensor, axes: Sequence[int]) -> Tensor:

@@ -156,9 +156,10 @@ class Notebook(Observer):
     @harmless
     def end(self) -> None:
         """Write the file in one step."""
+        pages: list[dict[str, Any]] = []
         about = {
             "layout": LAYOUT,
-            "pages": [],
+            "pages": pages,
             "slices": self._slices,
             "every": self._every,
             "reconstructed": self._seen,
@@ -171,7 +172,7 @@ class Notebook(Observer):
         if self._covariance_cc is not None:
             arrays["covariance_cc"] = self._covariance_cc
         for number, ((key, partition), page) in enumerate(sorted(self._pages.items())):
-            about["pages"].append({**key._asdict(), "partition": partition, **page.about})
+            pages.append({**key._asdict(), "partition": partition, **page.about})
             arrays |= {f"page{number}_{name}": value for name, value in page.arrays.items()}
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         unfinished = self.path.with_name(self.path.name + ".incomplete")

@@ -27,13 +27,12 @@ from smug_recon.robustness.scenes import Scene
 class Method(Protocol):
     """A reconstruction.
 
-    ``linear``: the image is linear in the data. ``differentiable``: gradients flow. ``stochastic``: the seed matters.
+    ``linear``: the image is linear in the data. ``stochastic``: the seed matters.
     """
 
     name: str
     model: str
     linear: bool
-    differentiable: bool
     stochastic: bool
 
     def from_kspace(self, kspace_bcyx: Tensor, scene: Scene, seed: int) -> Tensor:
@@ -68,7 +67,6 @@ class NetworkMethod:
     samples: int
     stochastic: bool
     linear: bool = False
-    differentiable: bool = True
 
     def from_kspace(self, kspace_bcyx: Tensor, scene: Scene, seed: int) -> Tensor:
         """Run the network as on the scanner: scale and noise level are derived from the (perturbed) samples.
@@ -149,7 +147,6 @@ class ZeroFilled:
     name: str = "zero-filled"
     model: str = "none"
     linear: bool = True
-    differentiable: bool = True
     stochastic: bool = False
 
     def from_kspace(self, kspace_bcyx: Tensor, scene: Scene, seed: int) -> Tensor:
@@ -173,7 +170,6 @@ class CgSense:
     iterations: int = 50
     name: str = "cg-sense"
     linear: bool = True
-    differentiable: bool = True
     stochastic: bool = False
     tolerance: float = 1e-5
 

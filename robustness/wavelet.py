@@ -24,7 +24,6 @@ class L1Wavelet:
     iterations: int = 50
     name: str = "l1-wavelet"
     linear: bool = False
-    differentiable: bool = False
     stochastic: bool = False
 
     @property

@@ -110,8 +110,8 @@ class Metrics:
             for stage, seconds in self.stage_s.items():
                 stages.add_metric([stage], seconds)
             fallbacks = CounterMetricFamily("smug_recon_fallbacks", FALLBACKS, labels=["reason"])
-            for kind, number in self.fallbacks.items():
-                fallbacks.add_metric([kind], number)
+            for kind, images in self.fallbacks.items():
+                fallbacks.add_metric([kind], images)
             found: list[Any] = [ended, stages, fallbacks]
             found += [
                 CounterMetricFamily(f"smug_recon_{name}", about, value=self.sums[name])

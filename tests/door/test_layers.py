@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NUMERICS = {"torch", "numpy", "math"}
 HEAVY = {
     "ismrmrd",
     "h5py",
@@ -46,7 +45,18 @@ ALLOWED: dict[str, set[str]] = {
     "pacs": {"pacs", "errors", ""},
     "replay": {"replay", "spool", "gadgets", "dicom", "pipeline", "configuration", "errors", ""},
     "report": {"report", "replay", "dicom", "errors", ""},
-    "scanner": {"scanner", "spool", "gadgets", "replay", "dicom", "pacs", "pipeline", "configuration", "errors", ""},
+    "scanner": {
+        "scanner",
+        "spool",
+        "gadgets",
+        "replay",
+        "dicom",
+        "pacs",
+        "pipeline",
+        "configuration",
+        "errors",
+        "",
+    },
     "web": {"web", "scanner", "replay", "gadgets", "pipeline", "errors", ""},
     "benchmarks": {
         "benchmarks",

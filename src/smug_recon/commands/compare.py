@@ -27,7 +27,7 @@ def command(
     import h5py
 
     from smug_recon.errors import ConfigurationError
-    from smug_recon.replay.images import open_dataset, read_images
+    from smug_recon.replay.images import groups, read_images
     from smug_recon.simulation.compare import (
         ImageReference,
         Picture,
@@ -37,10 +37,6 @@ def command(
         pictures,
     )
     from smug_recon.simulation.scores import Scores
-
-    def groups(path: Path) -> list[str]:
-        with open_dataset(path, "r") as dataset:
-            return sorted(name for name in dataset.list() if name.startswith("image"))
 
     def holds_images(path: Path) -> bool:
         with h5py.File(path, "r") as file:
@@ -58,14 +54,7 @@ def command(
         reference = ImageReference(list(pictures(read_images(truth, against), 1)))
     else:
         reference = TruthFile(truth)
-    found = groups(images)
-    wrong = [name for name in series if name not in found]
-    if wrong or not found:
-        raise ConfigurationError(
-            f"no series {', '.join(wrong) or 'of images'} in {images.name}",
-            f"one of {', '.join(found)}" if found else "images.h5 of smug-recon replay",
-            "change --series" if found else "give the file with the images",
-        )
+    chosen = groups(images, series)
 
     def read(name: str) -> Iterator[Picture]:
         return pictures(read_images(images, name), reference.partitions)
@@ -79,7 +68,7 @@ def command(
 
     scores = {}
     typer.echo(f"{'series':<12} {'image':<36} {'PSNR dB':>8} {'SSIM':>7} {'NRMSE':>7}")
-    for name in series or found:
+    for name in chosen:
         result = compare_series(name, partial(read, name), reference)
         rows = [(f"all {len(result.images)}", result.whole)]
         if not brief:
