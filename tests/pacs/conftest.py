@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("pynetdicom", reason="pynetdicom not found: pip install 'smug-recon[pacs]'")
 # dicom_scans, hosts, small_scan
-sys.path[:0] = [str(Path(__file__).parents[1] / room) for room in ("dicom", "scanner", "gadgets")]
+sys.path.extend(str(Path(__file__).parents[1] / room) for room in ("dicom", "scanner", "gadgets"))
 
 from dicom_scans import KINDS, header, scan
 from failing_peer import FailingPeer
@@ -69,14 +69,19 @@ def storescp(programs, tmp_path) -> Callable[..., tuple[int, Path]]:
 def orthanc(programs, tmp_path) -> Callable[..., Any]:
     """Start Orthanc; a function that gets a path of its REST interface, with ``dicom`` as its DICOM port."""
 
-    def start(report_port: int | None = None, **settings: Any) -> Any:
+    def start(report_port: int | None = None, tls: bool = False, **settings: Any) -> Any:
         program = installed("Orthanc", "orthanc")
         dicom, http = free_port(), free_port()
         folder = tmp_path / "orthanc"
         folder.mkdir()
         modalities = {}
         if report_port:
-            modalities["smug"] = {"AET": "SMUGRECON", "Host": "127.0.0.1", "Port": report_port}
+            modalities["smug"] = {
+                "AET": "SMUGRECON",
+                "Host": "127.0.0.1",
+                "Port": report_port,
+                "UseDicomTls": tls,
+            }
         chosen = {
             "StorageDirectory": str(folder),
             "IndexDirectory": str(folder),

@@ -93,6 +93,22 @@ def test_tls_with_certificates_of_both_sides(storescp, studies, destination, cer
     )
 
 
+def test_orthanc_over_tls_reports_over_tls(orthanc, studies, destination, certificates):
+    at, report = certificates, free_port()
+    get = orthanc(
+        report,
+        tls=True,
+        DicomTlsEnabled=True,
+        DicomTlsCertificate=str(at / "server.pem"),
+        DicomTlsPrivateKey=str(at / "server.key"),
+        DicomTlsTrustedCertificates=str(at / "ca.pem"),
+    )
+    ours = {"ca": at / "ca.pem", "certificate": at / "client.pem", "key": at / "client.key"}
+    wanted = destination(get.dicom, tls=ours, commitment={"listen": f"127.0.0.1:{report}"})
+    assert deliver(studies["slices"], wanted).counts[COMMITTED] == len(studies["slices"])
+    assert get("/statistics")["CountInstances"] == len(studies["slices"])
+
+
 def test_certificates_that_cannot_be_used_are_told(studies, destination, certificates):
     at = certificates
     for tls in (
