@@ -40,6 +40,12 @@ def test_every_room_has_its_folder_in_the_map() -> None:
         assert importlib.import_module(package).__doc__
 
 
+def test_the_page_on_architecture_names_every_room() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    for package in rooms() - {"smug_recon.commands", "smug_recon"}:
+        assert f"| `{package.removeprefix('smug_recon.')}/` | `{package}` |" in page, package
+
+
 def test_version_is_said_once() -> None:
     assert smug_recon.__version__ == setup()["metadata"]["version"]
 
