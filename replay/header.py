@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import typing
 import warnings
 
 import ismrmrd
@@ -36,6 +38,20 @@ def parse_header(xml: bytes) -> tuple[ismrmrd.xsd.ismrmrdHeader, bytes]:
     for slip in slips:
         log.warning("the MRD header: %s", slip)
     return (header, xml) if mended is header else (mended, _written(mended))
+
+
+def for_the_node(header: ismrmrd.xsd.ismrmrdHeader, xml: bytes) -> bytes:
+    """The header to send: ``xml``, but without values of a wrong type that tell of the patient or the study.
+
+    ``python -m gadgetron`` parses it before any code of ours runs, and its parser quotes such values in the log.
+    """
+    made, found = copy.deepcopy(header), False
+    for part in (made.subjectInformation, made.studyInformation, made.measurementInformation):
+        for name, hint in typing.get_type_hints(type(part)).items() if part is not None else ():
+            if isinstance(getattr(part, name), str) and str not in (hint, *typing.get_args(hint)):
+                setattr(part, name, None)
+                found = True
+    return _written(made) if found else xml
 
 
 def _parsed(xml: bytes) -> tuple[ismrmrd.xsd.ismrmrdHeader, bytes]:

@@ -24,7 +24,7 @@ from smug_recon.replay.client import PATIENCE_S, Item, play
 from smug_recon.replay.configuration import configuration_element
 from smug_recon.replay.disk import all_or_none, clear, written_to
 from smug_recon.replay.fingerprint import fingerprint
-from smug_recon.replay.header import parse_header
+from smug_recon.replay.header import for_the_node, parse_header
 from smug_recon.replay.heads import read_heads
 from smug_recon.replay.images import ImageFile, read_images
 from smug_recon.replay.node import Node
@@ -135,7 +135,7 @@ def replay(
             sent = play(
                 node,
                 ET.tostring(configuration, encoding="utf-8"),
-                header_xml,
+                for_the_node(header, header_xml),
                 itertools.chain(scan.blocks(), without_noise(source.blocks()) if noise else source.blocks())
                 if scan is not None
                 else source.blocks(),

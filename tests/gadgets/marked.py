@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 MARK = re.compile(r"ZZMARK|1911-?03-?07|4711471147|71\.7171|1\.717171|23:47:53|234753")
 """Marked texts, birth date, accession number, weight, height, time."""
+TITLE = re.compile("YYTITLE")
+"""Protocol and series: on images and in the report of a scan, whose title it is, and nowhere else."""
 
 SUBJECT = (
     "<subjectInformation><patientName>ZZMARK^Name</patientName><patientWeight_kg>71.7171</patientWeight_kg>"
@@ -18,8 +20,8 @@ SUBJECT = (
 )
 MEASUREMENT = (
     "<measurementInformation><measurementID>ZZMARKmeasurement</measurementID><seriesDate>1911-03-07</seriesDate>"
-    "<seriesTime>23:47:53</seriesTime><patientPosition>HFS</patientPosition><protocolName>ZZMARKprotocol</protocolName>"
-    "<sequenceName>ZZMARKsequence</sequenceName><seriesDescription>ZZMARKseries</seriesDescription>"
+    "<seriesTime>23:47:53</seriesTime><patientPosition>HFS</patientPosition><protocolName>YYTITLEprotocol</protocolName>"
+    "<sequenceName>gre</sequenceName><seriesDescription>YYTITLEseries</seriesDescription>"
     "<seriesInstanceUIDRoot>1.2.ZZMARK</seriesInstanceUIDRoot><frameOfReferenceUID>1.3.ZZMARK</frameOfReferenceUID>"
     "<referencedImageSequence><referencedSOPInstanceUID>1.4.ZZMARK</referencedSOPInstanceUID></referencedImageSequence>"
     "</measurementInformation>"
