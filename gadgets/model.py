@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import stat
 import threading
 import time
 import warnings
@@ -142,9 +143,15 @@ def _module(content: bytes, where: torch.device, name: str) -> Any:
 
 def _content(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise ModelError(f"{path.name} of {size} bytes", f"at most {LARGEST_FILE}", "give a model file")
+        about = path.stat()
+        if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):  # reading it might never end
+            raise ModelError(
+                f"{path.name}, which is no file", "a model file", "check model.file in the pipeline"
+            )
+        if about.st_size > LARGEST_FILE:
+            raise ModelError(
+                f"{path.name} of {about.st_size} bytes", f"at most {LARGEST_FILE}", "give a model file"
+            )
         return path.read_bytes()
     except OSError as error:
         raise ModelError(
