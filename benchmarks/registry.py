@@ -15,6 +15,7 @@ ALL = {
     "data-consistency": "one application of A^H A, two-dimensional against one-dimensional in blocks",
     "reading": "raw files against ismrmrd.Dataset",
     "receiving": "the chain before the network at the rate of a scanner",
+    "spool": "what keeping the raw data on disk costs a session",
     "latency": "from the last line of a slice to its image",
     "memory": "peak memory over slices, repetitions and coils",
     "growth": "time and memory against matrix, coils, slices, copies and steps",

@@ -28,6 +28,7 @@ def summary(pipeline: Pipeline, model: Model, plan: Plan | None = None, found: S
         ),
         ("images", image_text(pipeline)),
         ("fallback", fallback_text(pipeline)),
+        ("raw data", spool_text(pipeline)),
     ]
     if plan is not None:
         rows += scan_rows(plan)
@@ -103,6 +104,14 @@ def fallback_text(pipeline: Pipeline) -> str:
     strict = " or the scan lies outside the trained range (strict)" if pipeline.strict else ""
     refused = ", without a model too" if pipeline.without_model == "conventional" else ""
     return f"CG-SENSE, then root-sum-of-squares, where the network fails{strict}{refused}"
+
+
+def spool_text(pipeline: Pipeline) -> str:
+    """Where the raw data are kept, and how long."""
+    spool = pipeline.spool
+    if spool.folder is None:
+        return "not kept (spool.folder)"
+    return f"kept in {spool.folder}, at most {spool.gigabytes:g} GB, {spool.days:g} days"
 
 
 def device_name(device: torch.device) -> str:

@@ -17,11 +17,12 @@ from small_scan import header_xml
 
 from smug_recon.errors import ConfigurationError
 from smug_recon.gadgets import run
-from smug_recon.pipeline import SpoolSettings, load_pipeline
+from smug_recon.pipeline import SpoolSettings, load_pipeline, shipped_folder
 from smug_recon.replay import wire
 from smug_recon.replay.header import parse_header
 from smug_recon.replay.raw import open_raw
 from smug_recon.replay.spooled import settings_of
+from smug_recon.scanner.catalogue import Catalogue
 from smug_recon.spool import SpoolFolder, writer
 from smug_recon.spool.record import STREAM
 
@@ -84,6 +85,18 @@ def test_without_a_folder_nothing_is_kept(start, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert hosts.session(start().port, hosts.fire()).ending == "close"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_server_without_a_folder_follows_the_pipeline(start, spools, tmp_path):
+    text = (shipped_folder() / "smug-cartesian.yaml").read_text()
+    text = text.replace("file: models/", f"file: {shipped_folder()}/models/")
+    (tmp_path / "kept.yaml").write_text(text.replace("folder: null", f"folder: {spools.folder}"))
+    server = start(catalogue=Catalogue(tmp_path))
+    assert hosts.session(server.port, hosts.fire()).ending == "close"
+    assert not spools.folder.exists()
+    assert hosts.session(server.port, hosts.fire("kept")).ending == "close"
+    (spool,) = kept(spools, server)
+    assert (spool.path / STREAM).read_bytes() == hosts.fire("kept") + b"".join(hosts.scan()) + hosts.CLOSE
 
 
 def test_a_session_that_fails_names_its_spool_and_keeps_what_follows(start, spools):

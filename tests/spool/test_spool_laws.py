@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from spool_bytes import HANDSHAKE
 
+from smug_recon.__main__ import main
 from smug_recon.errors import ConfigurationError
 from smug_recon.pipeline import SpoolSettings, load_pipeline
 from smug_recon.spool import Keeping, SpoolFolder, from_environment, writer
@@ -319,8 +321,25 @@ def test_what_is_no_scan_leaves_no_spool(settings):
 def test_a_session_that_is_refused_after_its_header_keeps_what_follows(settings):
     keeping = Keeping(settings())
     keeping.hear(HANDSHAKE + READOUT[:10])
-    assert keeping.name and keeping.name in keeping.footnote()
+    told = keeping.footnote()
+    assert keeping.name and keeping.name in told
     keeping.hear(READOUT[10:])
     keeping.end("failed", "ConfigurationError: no such name")
     assert stream(keeping) == HANDSHAKE + READOUT
     assert read_record(keeping._spool.path).state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("folder", "code", "said"),
+    [("spools", 0, "at most 50 GB, 7 days"), ("file/spools", 2, "the spool folder")],
+)
+def test_check_says_where_raw_data_are_kept_and_that_it_can_be_written(
+    folder, code, said, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "file").write_text("no folder")
+    words = ["smug-recon", "check", "--device", "cpu", "--set", f"spool.folder={tmp_path / folder}"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as left:
+        main()
+    printed = capsys.readouterr()
+    assert (left.value.code or 0) == code and said in printed.out + printed.err

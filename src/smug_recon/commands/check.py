@@ -20,6 +20,10 @@ def command(
 
     from smug_recon.gadgets.plan import build_plan
 
+    if chosen.spool.folder is not None:
+        from smug_recon.spool import SpoolFolder
+
+        SpoolFolder(chosen.spool).check()
     plan = found = None
     if raw is not None:
         from smug_recon.gadgets.survey import survey
