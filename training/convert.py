@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from smug_recon.errors import ConfigurationError
 from smug_recon.training.checkpoint import checkpoint_config, load_checkpoint
 from smug_recon.training.config import DataConfig, ScanConfig
 from smug_recon.training.export import commit_of, export, make_card
@@ -14,6 +17,8 @@ from smug_recon.training.slices import read_volumes
 from smug_recon.training.sources import SimulatedScans, Source, open_source
 from smug_recon.training.validation import validate
 from smug_recon.training.weights import network_of, save_weights
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def convert(
@@ -24,6 +29,7 @@ def convert(
     splits: Sequence[str] = (),
     count: int = 32,
     running: dict[str, Any] | None = None,
+    precision: str = "float32",
 ) -> dict[str, Any]:
     """Export the averaged weights of a checkpoint as a TorchScript model, or as a weights file (``.safetensors``); return the card.
 
@@ -31,6 +37,7 @@ def convert(
         checkpoint: of :func:`smug_recon.training.loop.train`. model: TorchScript file to write.
         running: settings of the network that need no training and replace the config's: mirror, iterations, tolerance.
         metrics: measured elsewhere, for the card.
+        precision: of the denoiser in a model file, float32 or bfloat16; the card says which, figures are measured in it.
         slices, splits: held-out subjects to measure on, ``count`` scans a split: a file of slices, or a folder of raw files.
     """
     config = checkpoint_config(checkpoint)
@@ -38,6 +45,10 @@ def convert(
     state = load_checkpoint(checkpoint)
     network = network_of(config.network)
     network.load_state_dict(state["averaged"])
+    if precision not in PRECISIONS:
+        raise ConfigurationError(f"precision {precision!r}", f"one of {', '.join(PRECISIONS)}", "choose one")
+    if model.suffix != ".safetensors":
+        network.regulariser.get_submodule("denoiser").to(PRECISIONS[precision])
     done = {
         f"{number} {stage.task}": stage.updates if number < state["stage"] else int(state["update"])
         for number, stage in enumerate(config.stages)
@@ -60,6 +71,7 @@ def convert(
         save_weights(model, config.network, state["averaged"], about)
         return about
     card = make_card(network, config, material, measured, done)
+    card["denoiser"]["precision"] = precision
     export(network, card, model)
     return card
 

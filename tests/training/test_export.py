@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from smug_recon.errors import ConfigurationError
 from smug_recon.gadgets.model import load_model, read_card, sha256_of
 from smug_recon.training.checkpoint import load_checkpoint
 from smug_recon.training.config import TrainingConfig
@@ -33,7 +34,16 @@ def test_exported_model_equals_the_averaged_weights(config: TrainingConfig, tmp_
     assert torch.allclose(image, expected[0], atol=1e-5 * float(expected[0].abs().max()))
     assert torch.allclose(spread, expected[1], atol=1e-4 * float(expected[0].abs().max()))
 
+    half_file = tmp_path / "half.pt"
+    convert(tmp_path / "run" / "checkpoint.pt", half_file, precision="bfloat16")
+    half, _ = load_model(half_file, sha256_of(half_file), "cpu").forward(kspace, maps, mask, 4, 2)
+    assert 0 < (half - image).norm() < 0.01 * image.norm()
+    assert read_card(half_file).denoiser["precision"] == "bfloat16"
+    with pytest.raises(ConfigurationError, match="bfloat16"):
+        convert(tmp_path / "run" / "checkpoint.pt", half_file, precision="half")
+
     card = read_card(model_file)
+    assert card.denoiser["precision"] == "float32"
     assert card.metrics["psnr_db"] == 1.5
     assert card.metrics["val"]["subjects"] == ["two"]
     gain = card.metrics["val"]["psnr_db_network"] - card.metrics["val"]["psnr_db_cg_sense"]
