@@ -38,6 +38,7 @@ class Book:
     timing: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    dated: bool = True
 
     @property
     def first(self) -> dict[str, Any]:
@@ -66,6 +67,15 @@ def read_book(folder: Path) -> Book:
     series = {group: told(path, group) for group in groups(path)}
     notes, arrays = read_notebook(folder / NOTEBOOK_FILE)
     return Book(folder, image_header(path), series, read_timing(folder / "timing.json"), notes, arrays)
+
+
+def without_names(book: Book) -> None:
+    """Take out what people wrote into the header, as far as the report would show it, and the date."""
+    header, book.dated = book.header, False
+    if header.measurementInformation:
+        header.measurementInformation.seriesDescription = header.measurementInformation.protocolName = None
+    if header.acquisitionSystemInformation:
+        header.acquisitionSystemInformation.coilLabel = []
 
 
 def told(path: Path, group: str) -> list[dict[str, Any]]:

@@ -132,10 +132,8 @@ def title(book: Book) -> str:
 def provenance(book: Book) -> list[tuple[str, str]]:
     """What made these images, so that they can be made again."""
     meta = book.first["meta"]
-    made = datetime.fromtimestamp((book.folder / "images.h5").stat().st_mtime).astimezone()
     source = book.timing.get("source") or {}
     rows = [
-        ("Reconstructed", made.strftime("%Y-%m-%d %H:%M:%S %z")),
         ("smug-recon", said(meta, "SmugReconVersion")),
         ("torch", said(meta, "SmugTorchVersion")),
         ("Model", f"{said(meta, 'SmugModel')} {said(meta, 'SmugModelVersion', '')}".strip()),
@@ -148,6 +146,9 @@ def provenance(book: Book) -> list[tuple[str, str]]:
         ("Coils prewhitened", {"1": "yes", "0": "no"}.get(str(meta.get("SmugPrewhitened")), "not told")),
         ("Raw file SHA-256", str(source.get("sha256", "not told"))),
     ]
+    if book.dated:
+        made = datetime.fromtimestamp((book.folder / "images.h5").stat().st_mtime).astimezone()
+        rows.insert(0, ("Reconstructed", made.strftime("%Y-%m-%d %H:%M:%S %z")))
     if "bytes" in source:
         rows.append(("Raw file", f"{int(source['bytes']):,} bytes".replace(",", " ")))
     if peak := book.timing.get("peak_rss_mb"):

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from smug_recon.replay.offline import REPORT_FILE
 from smug_recon.report import pictures
-from smug_recon.report.book import Book, read_book
+from smug_recon.report.book import Book, read_book, without_names
 from smug_recon.report.channels import NOISY, QUIET, channels, strongest_pair
 from smug_recon.report.findings import findings, headline, provenance, scan_facts, title
 from smug_recon.report.stack import evenly
@@ -23,16 +23,20 @@ MOST_MOSAICS = 4
 """Slices whose coil maps are shown."""
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, free_text: bool = True) -> Path:
     """Make ``report.html`` from the folder of a replay and return its path.
 
     The file is complete in itself: no script, style, font or picture comes from anywhere else. It holds nothing of the
-    patient but the images. An earlier report stays until the new one is complete.
+    patient but the images; without ``free_text`` neither the names that people gave to the scan and its coils. An earlier
+    report stays until the new one is complete.
 
     Raises:
         ConfigurationError: there are no images in the folder.
     """
-    text = rendered(read_book(folder))
+    book = read_book(folder)
+    if not free_text:
+        without_names(book)
+    text = rendered(book)
     path = folder / REPORT_FILE
     unfinished = path.with_name(path.name + ".incomplete")
     unfinished.write_text(text, encoding="utf-8")

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from simulated import header_of, readouts_of
+from simulated import scan as simulated_scan
 from small_scan import header
 from test_stream import same, scan_of
 
@@ -121,3 +123,20 @@ def test_smaller_keeps_the_mean() -> None:
     assert torch.equal(smaller(image, 40), image)
     reduced = smaller(image, 10)
     assert reduced.shape == (3, 10, 5) and torch.allclose(reduced.mean((1, 2)), image.mean((1, 2)), atol=1e-5)
+
+
+def test_a_slab_has_pages_for_some_of_its_partitions(conventional_model: Any, tmp_path: Path) -> None:
+    raw = simulated_scan(
+        matrix_xy=(32, 48), matrix_z=8, oversampling=1, acceleration=2.0, pattern="poisson", acs=10
+    )
+    found: list[Any] = []
+    pipeline = load_pipeline().with_overrides({"images.type": "float32"})
+    report = Report(Notebook(tmp_path / "n.npz", pages=4))
+    run(readouts_of(raw), found.append, header_of(raw), pipeline, conventional_model, report)
+    about, arrays = read(tmp_path / "n.npz")
+    assert len(found) == 8 and [page["partition"] for page in about["pages"]] == [0, 2, 4, 6]
+    for number, page in enumerate(about["pages"]):
+        mask = arrays[f"page{number}_mask"]
+        assert mask.shape == (8, 48)
+        assert 0 < (mask > 0).sum() < mask.size and (mask == 2).any()
+        assert np.allclose(arrays[f"page{number}_SMUG"], found[page["partition"]].data[0, 0], rtol=1e-5)

@@ -85,6 +85,8 @@ def test_nothing_of_the_patient_but_the_images(tmp_path: Path, model: Any) -> No
     for secret in ("DOE", "JANE", "4711"):
         assert secret not in pixels_aside, pixels_aside[pixels_aside.index(secret) - 80 :][:200]
     assert str(tmp_path) not in text
+    text = write_report(tmp_path, free_text=False).read_text(encoding="utf-8")
+    assert "hacked" not in text and "<h1>Scan</h1>" in text and "Reconstructed" not in text
 
 
 def test_warnings_and_fallbacks_come_first(tmp_path: Path, model: Any) -> None:

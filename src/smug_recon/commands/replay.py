@@ -102,7 +102,7 @@ def command(
         if files:
             typer.echo(f"{name:<8} {files[0].parent}  {len(files)} files")
     if report:
-        make_report(out)
+        make_report(out, free_text=not anonymise)
     code = 3 if result.fallbacks else 0
     if destination is not None:
         outcome = deliver(result.dicom, destination)
@@ -114,11 +114,11 @@ def command(
         raise typer.Exit(code)
 
 
-def make_report(out: Path) -> None:
+def make_report(out: Path, free_text: bool) -> None:
     """Write the report; without one the images are no less good, so a failure is said and nothing else is lost."""
     from smug_recon.report import write_report
 
     try:
-        typer.echo(f"report   {write_report(out)}")
+        typer.echo(f"report   {write_report(out, free_text)}")
     except Exception as error:
         typer.echo(f"smug-recon: no report.html: {type(error).__name__}: {error}", err=True)
