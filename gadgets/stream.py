@@ -72,8 +72,11 @@ def run(
 
     Raises:
         ConfigurationError, ModelError, HeaderError: before the first item is read.
-        StreamError, DataError: while reading.
+        StreamError, DataError: while reading; DataError too for lines of which no image came.
     """
+    import ismrmrd
+
+    from smug_recon.errors import DataError
     from smug_recon.gadgets.slice_partitions import put_right
     from smug_recon.gadgets.units import correct_units
 
@@ -86,11 +89,17 @@ def run(
         for text in plan.warnings:
             report.warn(text)
         items, plan, header = put_right(items, plan, header, report, arrival)
+        images = 0
         for item in chain(items, plan, model, header, report, arrival):
+            images += isinstance(item, ismrmrd.Image)
             if goes_back(item, pipeline):
                 report.call("send", send, item)
             else:
                 report.leave_out(type(item).__name__)
+        if report.lines and not images:
+            raise DataError(
+                f"no image from {report.lines} lines", "at least one slice", "read the warnings above"
+            )
     finally:
         report.finish()
     return report

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gadgetron.external import Connection
 
-from smug_recon.errors import DataError, SmugReconError
+from smug_recon.errors import SmugReconError
 from smug_recon.gadgets.connection import GuardedConnection
 from smug_recon.gadgets.early import prepare_while_reading
 from smug_recon.gadgets.timing import Report
@@ -179,10 +179,6 @@ def _reconstruct(host: Host, opening: Opening, house: House, account: Account) -
         house.metrics.follow(account)
 
     run(_stopped(items, house), send, host.header, pipeline, model, report)
-    if report.lines and not account.images:
-        raise DataError(
-            f"no image from {report.lines} lines", "at least one complete slice", "read the warnings above"
-        )
 
 
 def _stopped(items: Iterable[Any], house: House) -> Iterator[Any]:

@@ -26,7 +26,11 @@ class StatusPage:
             server_version, sys_version = "smug-recon", ""
 
             def do_GET(self) -> None:
-                code, kind, body = answer(house, self.path.split("?", 1)[0])
+                try:
+                    code, kind, body = answer(house, self.path.split("?", 1)[0])
+                except Exception:  # whoever watches sees it, and the log says what it was
+                    log.exception("the status page cannot answer")
+                    code, kind, body = 500, "text/plain; charset=utf-8", b"an error, see the log\n"
                 self.send_response(code)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))

@@ -183,6 +183,17 @@ def test_a_scan_without_lines_gives_no_image_and_no_error(conventional_model: An
     assert found.images == [] and found.report.lines == 0
 
 
+def test_lines_without_an_image_are_an_error(conventional_model: Any) -> None:
+    """Calibration lines alone, say: a host that gets nothing is told why."""
+    made = SmallScan()
+    made.add_slice(centre_flag=ismrmrd.ACQ_IS_PARALLEL_CALIBRATION, lines=list(range(18, 30)))
+    pipeline = load_pipeline()
+    sent: list[Any] = []
+    with pytest.raises(DataError, match="no image from 12 lines"):
+        run(made.readouts, sent.append, header(calibration="separate"), pipeline, conventional_model)
+    assert not sent
+
+
 def test_lines_that_are_not_finite_are_left_out_of_a_slab(conventional_model: Any) -> None:
     from test_fallback_slabs import SLAB
 

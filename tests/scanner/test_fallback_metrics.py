@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import urllib.error
+import urllib.request
 
 import hosts
 import pytest
@@ -54,3 +56,17 @@ def test_a_lost_gpu_takes_its_memory_from_the_metrics_and_nothing_else(start, mo
     logging.getLogger("smug_recon").setLevel(logging.INFO)
     assert metrics.gpu_memory() == {}
     assert sample(server, "smug_recon_sessions_active") == {"": 0.0}
+
+
+def test_a_status_page_that_cannot_answer_says_so(start, monkeypatch, caplog):
+    server = start()
+
+    def fails() -> bytes:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(server.house.metrics, "text", fails)
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"http://127.0.0.1:{server._page.port}/metrics", timeout=20)
+    with caught.value as answer:
+        assert answer.code == 500 and answer.read() == b"an error, see the log\n"
+    assert "the status page cannot answer" in caplog.text and "a fault" in caplog.text
