@@ -11,7 +11,7 @@ import importlib
 import logging
 import socket
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ismrmrd
@@ -20,6 +20,7 @@ from gadgetron.external import Connection
 from smug_recon.errors import HeaderError, StreamError
 
 from . import protocol, stopping
+from .peers import Peers
 from .protocol import Limits
 from .wire import GuardedSocket
 from .xml import parse, refuse_entities
@@ -107,12 +108,17 @@ def listen(
     host: str = "127.0.0.1",
     sessions: int | None = None,
     limits: Limits | None = None,
+    allow: Iterable[str] = (),
 ) -> None:
-    """Serve ``sessions`` sessions (None: for ever), one after the other, on ``host:port``."""
+    """Serve ``sessions`` sessions (None: for ever), one after the other, on ``host:port``; ``allow`` lists the peers."""
+    peers = Peers(host, allow)
     with socket.create_server((host, port)) as server:
         log.info("waiting on %s port %d", *server.getsockname()[:2])
         while sessions is None or sessions > 0:
-            connected, _ = server.accept()
+            connected, address = server.accept()
+            if not peers.welcome(str(address[0])):
+                connected.close()
+                continue
             serve(connected, target, limits)
             if stopping.TOLD.is_set():
                 log.info("stopped")
@@ -126,6 +132,9 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: this machine only)")
     parser.add_argument(
+        "--allow", action="append", default=[], help="address or network that may connect; several times"
+    )
+    parser.add_argument(
         "--target",
         default="reconstruct",
         choices=["reconstruct", "reconstruct_buffers"],
@@ -133,7 +142,8 @@ def main() -> None:
     )
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    listen(given.port, getattr(importlib.import_module("smug_recon.gadgets"), given.target), given.host)
+    target = getattr(importlib.import_module("smug_recon.gadgets"), given.target)
+    listen(given.port, target, given.host, allow=given.allow)
 
 
 if __name__ == "__main__":

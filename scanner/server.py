@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import itertools
 import logging
 import socket
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from smug_recon.errors import ConfigurationError, StreamError
+from smug_recon.gadgets.peers import Peers
 from smug_recon.gadgets.wire import Tap
 from smug_recon.scanner.house import House, stopped
 from smug_recon.scanner.opening import Opening, read_config
@@ -41,7 +41,7 @@ class Server:
         self.house = house
         self._tap = tap
         self._caretaker = Caretaker(house.settings.spool)
-        self._networks = [_network(text) for text in house.settings.allow]
+        self._peers = Peers(house.settings.host, house.settings.allow)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._sessions: set[threading.Thread] = set()
@@ -49,14 +49,6 @@ class Server:
         self._wires: set[SessionSocket] = set()
         self._page: StatusPage | None = None
         settings = house.settings
-        if not is_loopback(settings.host):
-            log.warning(
-                "listening on %s: every machine that reaches this port can send scans%s",
-                settings.host,
-                ""
-                if settings.allow
-                else "; --allow ADDRESS lists those that may, 127.0.0.1 is this machine only",
-            )
         try:
             self._listener = socket.create_server((settings.host, settings.port), backlog=16)
         except OSError as error:
@@ -105,8 +97,7 @@ class Server:
 
     def _receive(self, connected: socket.socket, address: str) -> None:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._networks and not any(_address(address) in network for network in self._networks):
-            log.warning("a peer that is not on the list of --allow was closed: %s", address)
+        if not self._peers.welcome(address):
             self.house.metrics.count("unknown", REFUSED)
             connected.close()
             return
@@ -222,27 +213,3 @@ class Server:
         while (active := self.active) and time.monotonic() < limit:
             time.sleep(min(0.05, seconds))
         return not active
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise ConfigurationError(
-            f"--allow {text}", "an address or a network such as 192.168.2.0/24", "mend the option"
-        ) from None
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    found = ipaddress.ip_address(text.split("%", 1)[0])
-    return getattr(found, "ipv4_mapped", None) or found

@@ -27,7 +27,7 @@ def load_checkpoint(path: Path, config: TrainingConfig | None = None) -> dict[st
     Raises:
         ConfigurationError: the checkpoint holds another network.
     """
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    content = _content(path)
     if config is not None:
         trained = TrainingConfig.model_validate_json(content["config"])
         if trained.network != config.network:
@@ -41,5 +41,16 @@ def load_checkpoint(path: Path, config: TrainingConfig | None = None) -> dict[st
 
 def checkpoint_config(path: Path) -> TrainingConfig:
     """Return the config that a checkpoint was trained with."""
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    return TrainingConfig.model_validate_json(content["config"])
+    return TrainingConfig.model_validate_json(_content(path)["config"])
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return {"state": content["state"], "config": content["config"]}
+    except Exception as error:  # whatever comes of the bytes; nothing in them is run
+        raise ConfigurationError(
+            f"{path}, which is no checkpoint of tensors and plain values ({type(error).__name__})",
+            "checkpoint.pt of a training run",
+            "give one; files that need code to be read are not read",
+        ) from None
