@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-BAD, CARE, GOOD = "bad", "care", "good"
+BAD, CARE, NOTE, GOOD = "bad", "care", "note", "good"
 RECENT_S = 900.0
 """For so long a session that is over weighs on the line."""
 MOST_POINTS = 5
@@ -14,11 +14,11 @@ MOST_POINTS = 5
 def health(
     server: dict[str, Any], running: Sequence[dict[str, Any]], past: Sequence[dict[str, Any]], now: float
 ) -> dict[str, Any]:
-    """``level`` (bad, care, good), ``text``, ``points`` (level and text, the worst first), ``more`` points left out.
+    """``level`` (bad, care, note, good), ``text``, ``points`` (level and text, the worst first), ``more`` points left out.
 
     bad: the server cannot serve, or a session failed in the last quarter of an hour. care: slices of a session that
     runs or ended in that time were not made by the network, the model is being loaded, no room for another host, the
-    server is being stopped.
+    server is being stopped. note: a session that runs has warnings.
     """
     recent = [session for session in past if now - session["ended"] < RECENT_S]
     failed = [session for session in recent if session["outcome"] == "failed"]
@@ -44,7 +44,9 @@ def health(
             (CARE, f"{server['limit']} sessions, as many as allowed: a further host would be refused")
         )
     if not lines:
-        return {"level": GOOD, "text": "All is well", "points": [], "more": 0}
+        warned = any(session["warnings"] for session in running)
+        level, text = (NOTE, "Running with warnings") if warned else (GOOD, "All is well")
+        return {"level": level, "text": text, "points": [], "more": 0}
     points = [[level, _begun(text)] for level, text in lines[1:]] + points
     points.sort(key=lambda point: point[0] != BAD)
     return {

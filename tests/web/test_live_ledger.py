@@ -17,7 +17,7 @@ from small_scan import header, header_xml
 from smug_recon.pipeline import load_pipeline
 from smug_recon.scanner.session import DONE, EMPTY, FAILED, FALLBACK, Account
 from smug_recon.web import LivePage, pictures
-from smug_recon.web.health import BAD, CARE, GOOD, MOST_POINTS, RECENT_S, health
+from smug_recon.web.health import BAD, CARE, GOOD, MOST_POINTS, NOTE, RECENT_S, health
 from smug_recon.web.ledger import Ledger
 from smug_recon.web.pictures import PER_SESSION, Pictures, caption, painted
 from smug_recon.web.record import MOST_LETTERS, MOST_TEXTS, Record, doing, stages
@@ -210,7 +210,7 @@ SERVER = {"trouble": "", "stopping": False, "ready": True, "active": 1, "limit":
 
 def session(number=1, **changes):
     return {"number": number, "fallbacks": 0, "slices": 4, "reasons": {}, "outcome": DONE, "error": "",
-            "ended": NOW - 10, **changes}  # fmt: skip
+            "warnings": [], "ended": NOW - 10, **changes}  # fmt: skip
 
 
 LONG_AGO = {"ended": NOW - RECENT_S}
@@ -221,6 +221,8 @@ FALLEN = {"fallbacks": 2, "reasons": {"out of memory": 2}, "outcome": FALLBACK}
     ("server", "running", "past", "level", "text", "points"),
     [
         ({}, [session()], [session(2)], GOOD, "All is well", []),
+        ({}, [session(warnings=["outside the trained range"])], [], NOTE, "Running with warnings", []),
+        ({}, [], [session(warnings=["outside the trained range"])], GOOD, "All is well", []),
         ({"trouble": "the GPU was lost"}, [], [], BAD, "The GPU was lost", []),
         ({"ready": False}, [], [], CARE, "The model is being loaded", []),
         ({"stopping": True}, [], [], CARE, "The server is being stopped", []),

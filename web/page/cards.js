@@ -70,7 +70,7 @@ function updateStages(body, stages) {
 function alertItems(session) {
   const items = Object.entries(session.reasons || {}).map(([reason, count]) => ["care", `${plural(count, "slice")} not made by the network: ${reason}`]);
   const told = Object.keys(session.reasons || {});
-  for (const text of session.warnings || []) if (!told.some((reason) => text.startsWith(reason))) items.push(["note", text]);
+  for (const text of session.warnings || []) if (!told.some((reason) => text.startsWith(reason))) items.push(["warning", text]);
   if (session.error) items.unshift(["bad", session.error]);
   if (session.not_pictured) items.push(["note", `${plural(session.not_pictured, "image")} sent but not pictured here: they came faster than they can be painted, or cannot be`]);
   return items;
@@ -177,7 +177,7 @@ function pastRow(session, server) {
   if (session.error) outcome.append(make("span", { class: "why" }, session.error));
   else if (session.fallbacks) outcome.append(make("span", { class: "why" }, `${session.fallbacks} of ${plural(session.slices, "slice")} not made by the network`));
   else if (session.warned) outcome.append(make("span", { class: "why calm" }, plural(session.warned, "warning")));
-  const kept = cell("Report, raw data");
+  const kept = cell("Kept");
   if (session.report) kept.append(make("a", { href: `sessions/${session.number}/report.html`, target: "_blank", rel: "noopener" }, `Report`), " ");
   if (session.spool) kept.append(make("code", { title: "name of the spooled raw data" }, session.spool));
   if (!session.report && !session.spool) kept.append(make("span", { class: "none" }, "–"));

@@ -28,7 +28,7 @@ function show(found) {
   const level = health.level;
   byId("health").dataset.level = level;
   put(byId("headline"), health.text);
-  put(byId("subline"), level === "good" ? calm(server, running) : "");
+  put(byId("subline"), level === "good" || level === "note" ? calm(server, running) : "");
   points(health.points, health.more);
   put(byId("version"), server.version);
   updateTiles(server);
@@ -38,7 +38,7 @@ function show(found) {
   byId("past").hidden = past.length === 0;
   byId("no-past").hidden = past.length > 0;
   viewer.refresh(running, server);
-  const mark = { good: "", care: "! ", bad: "!! " }[level];
+  const mark = { good: "", note: "", care: "! ", bad: "!! " }[level];
   document.title = `${mark}${running.length} running · smug-recon`;
   tick();
 }
@@ -46,7 +46,8 @@ function show(found) {
 function calm(server, running) {
   if (running.length === 0) return "Ready for a scan.";
   const waiting = Object.values(server.queues).reduce((sum, queue) => sum + Math.max(queue.length - 1, 0), 0);
-  return `${plural(running.length, "session")} running, ${waiting ? `${waiting} waiting for the device` : "nobody waits"}.`;
+  const warnings = running.reduce((sum, session) => sum + session.warnings.length, 0);
+  return `${plural(running.length, "session")} running, ${warnings ? `${plural(warnings, "warning")}, ` : ""}${waiting ? `${waiting} waiting for the device` : "nobody waits"}.`;
 }
 
 function points(found, more = 0) {
