@@ -99,18 +99,28 @@ def readout_samples(encoded_x: int, encoded_fov_x: float, recon_fov_x: float, no
     return kept
 
 
-def centre_line(limits: Any, lines_y: int, notes: list[str]) -> int:
-    """The line of the k-space centre: as given, else the middle of the encoded matrix."""
-    step = getattr(limits, "kspace_encoding_step_1", None)
+def step_limits(limits: Any, direction: int) -> tuple[int, int, int] | None:
+    """Minimum, maximum and centre of ``kspace_encoding_step_1`` or ``_2``; None where they are not given."""
+    name = f"kspace_encoding_step_{direction}"
+    step = getattr(limits, name, None)
     if step is None:
-        return lines_y // 2
+        return None
     low, high, centre = (int(number(value) or 0) for value in (step.minimum, step.maximum, step.center))
     if not 0 <= low <= high <= LARGEST_COUNTER or not 0 <= centre <= LARGEST_COUNTER:
         raise HeaderError(
-            f"kspace_encoding_step_1 limits {low} to {high}, centre {centre}",
+            f"{name} limits {low} to {high}, centre {centre}",
             f"0 <= minimum <= maximum <= {LARGEST_COUNTER}, and a centre of this kind",
             CORRECT,
         )
+    return low, high, centre
+
+
+def centre_line(limits: Any, lines_y: int, notes: list[str]) -> int:
+    """The line of the k-space centre: as given, else the middle of the encoded matrix."""
+    given = step_limits(limits, 1)
+    if given is None:
+        return lines_y // 2
+    low, high, centre = given
     inside = low - centre + lines_y // 2 >= 0 and high - centre + lines_y // 2 < lines_y
     if centre == 0 and high > 0 and not inside:
         notes.append(f"the centre of kspace_encoding_step_1 is not filled in: line {lines_y // 2} is taken")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from smug_recon.errors import HeaderError
-from smug_recon.gadgets.encoding import CORRECT, LARGEST_COUNTER, Lengths, Sizes, count, number
+from smug_recon.gadgets.encoding import CORRECT, Lengths, Sizes, count, step_limits
 
 MOST_PARTITIONS = 1024
 
@@ -35,10 +35,10 @@ def partitions(
     Raises:
         HeaderError: limits of no sense, more partitions than ``MOST_PARTITIONS``.
     """
-    step = getattr(limits, "kspace_encoding_step_2", None)
-    low, high, centre = _limits(step)
+    given = step_limits(limits, 2)
+    low, high, centre = given or (0, 0, 0)
     lines_z = encoded[0][2]
-    if step is not None and high == 0 and lines_z > 1 and count(limits, "slice") > 1:
+    if given is not None and high == 0 and lines_z > 1 and count(limits, "slice") > 1:
         notes.append(f"encoded matrix z {lines_z} with one partition and several slices: taken as 2-D")
         lines_z = 1
     if lines_z == 1 and high > low:
@@ -48,8 +48,8 @@ def partitions(
         raise HeaderError(f"{lines_z} partitions", f"1 to {MOST_PARTITIONS}", CORRECT)
     if lines_z == 1:
         return Partitions(1, 0, 1, 1, recon[1][2])
-    if step is None or (high > low and not low < centre <= high) or (high == low and centre == 0):
-        if step is not None:
+    if given is None or (high > low and not low < centre <= high) or (high == low and centre == 0):
+        if given is not None:
             notes.append(f"the centre of kspace_encoding_step_2 is not filled in: {lines_z // 2} is taken")
         centre = lines_z // 2
     kept, images, depth_mm = lines_z, lines_z, encoded[1][2]
@@ -58,16 +58,3 @@ def partitions(
         kept = max(1, round(lines_z * depth_mm / encoded[1][2]))
         images = recon[0][2]
     return Partitions(lines_z, centre, kept, images, depth_mm)
-
-
-def _limits(step: Any) -> tuple[int, int, int]:
-    if step is None:
-        return 0, 0, 0
-    low, high, centre = (int(number(value) or 0) for value in (step.minimum, step.maximum, step.center))
-    if not 0 <= low <= high <= LARGEST_COUNTER or not 0 <= centre <= LARGEST_COUNTER:
-        raise HeaderError(
-            f"kspace_encoding_step_2 limits {low} to {high}, centre {centre}",
-            f"0 <= minimum <= maximum <= {LARGEST_COUNTER}, and a centre of this kind",
-            CORRECT,
-        )
-    return low, high, centre

@@ -13,31 +13,21 @@ import torch
 from dicom_scans import dciodvfy
 
 sys.path.append(str(Path(__file__).parents[1] / "gadgets"))
+from conventional import ConventionalModel
 from small_scan import DWELL_US, SAMPLES_X, SmallScan, header
 
 from smug_recon.dicom import write_dicom, write_nifti
-from smug_recon.gadgets.model import read_card
 from smug_recon.gadgets.stream import run
-from smug_recon.physics import cg_sense
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.explain import explain
 
 
-class Spreading:
-    """CG-SENSE in the place of the network, with a tenth of the image for its uncertainty."""
-
-    sha256, device = "0" * 64, torch.device("cpu")
-
-    def __init__(self, card):
-        wide = {"matrix_yx": ((1, 999), (1, 999)), "coils": (1, 99), "acceleration": (1, 99)}
-        self.card = card.model_copy(update={"trained_range": card.trained_range.model_copy(update=wide)})
+class Spreading(ConventionalModel):
+    """The stand-in for the network, with a tenth of the image for its uncertainty."""
 
     def forward(self, kspace, maps, mask, seed, samples):
-        image_byx = cg_sense(kspace, maps, mask, 1e-3, 8)
+        image_byx, _ = super().forward(kspace, maps, mask, seed, samples)
         return image_byx, 0.1 * image_byx.abs()
-
-    def warm_up(self, *_):
-        return 0.0
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +41,7 @@ def images(pipeline):
     made.add_noise_scan()
     for number in range(2):
         made.add_slice(number)
-    run(made.readouts, found.append, header(slices=2), pipeline, Spreading(read_card(pipeline.model_path)))
+    run(made.readouts, found.append, header(slices=2), pipeline, Spreading(iterations=8))
     return found
 
 

@@ -1,43 +1,11 @@
-"""A stand-in for the network in stage tests: CG-SENSE behind the interface of the model."""
+"""The stand-in for the network that the stage tests share."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-import torch
-
-from smug_recon.gadgets.card import Card
-from smug_recon.gadgets.model import read_card
-from smug_recon.physics import cg_sense
-from smug_recon.pipeline import load_pipeline
-
-
-class ConventionalModel:
-    """Runs CG-SENSE where a model runs its network, plus a trace of seeded noise to see that seeds arrive."""
-
-    def __init__(self, card: Card) -> None:
-        self.card = card
-        self.sha256 = "0" * 64
-        self.device = torch.device("cpu")
-        self.broken = False
-
-    def forward(self, kspace: Any, maps: Any, mask: Any, seed: int, samples: int) -> Any:
-        image_byx = cg_sense(kspace, maps, mask, 1e-3, 15)
-        noise = torch.randn(image_byx.shape, generator=torch.Generator().manual_seed(seed))
-        image_byx = image_byx + 1e-6 * noise
-        if self.broken:
-            image_byx[0, 3, 3] = float("nan")
-        return image_byx, torch.zeros(image_byx.shape)
-
-    def warm_up(self, *_: int) -> float:
-        return 0.0
+from conventional import ConventionalModel
 
 
 @pytest.fixture
 def conventional_model() -> ConventionalModel:
-    card = read_card(load_pipeline().model_path)
-    wide = {"matrix_yx": ((1, 999), (1, 999)), "coils": (1, 99), "acceleration": (1, 99)}
-    return ConventionalModel(
-        card.model_copy(update={"trained_range": card.trained_range.model_copy(update=wide)})
-    )
+    return ConventionalModel(noise=1e-6)

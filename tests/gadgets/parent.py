@@ -80,6 +80,22 @@ class Answer:
     ending: str = ""
 
 
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def dialled(port: int, attempts: int = 400) -> socket.socket:
+    """A connection to a server on loopback that may not be up yet."""
+    for _ in range(attempts):
+        try:
+            return socket.create_connection(("127.0.0.1", port))
+        except ConnectionRefusedError:
+            threading.Event().wait(0.02)
+    raise AssertionError(f"nothing listens on port {port}")
+
+
 def read_answer(connected: socket.socket, timeout: float = 30.0) -> Answer:
     """Read a node's messages to the end of the stream, by ismrmrd alone."""
     connected.settimeout(timeout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import threading
 
@@ -47,8 +46,7 @@ def test_execute_ends_when_the_host_dies(cut):
 
 
 def test_connect_serves_one_session_after_the_other_whatever_the_last_one_did():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = parent.free_port()
     server = threading.Thread(
         target=listening.listen,
         args=(port, targets.pass_on_hastily),
@@ -57,13 +55,7 @@ def test_connect_serves_one_session_after_the_other_whatever_the_last_one_did():
     server.start()
 
     def talk(data: bytes) -> parent.Answer:
-        for _ in range(200):  # until the server is up
-            try:
-                host = socket.create_connection(("127.0.0.1", port))
-                break
-            except ConnectionRefusedError:
-                threading.Event().wait(0.02)
-        with host:
+        with parent.dialled(port) as host:
             host.sendall(data)
             return parent.read_answer(host)
 

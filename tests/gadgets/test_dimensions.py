@@ -85,8 +85,11 @@ def test_averages_lower_the_noise(conventional_model: Any) -> None:
 def test_weights_are_the_inverse_noise_variance() -> None:
     """A line averaged k times has a k-th of the variance: w = k / max k; none where all are equal."""
     lines: Any = {2: [0], 3: [0, 0], 5: [0, 0, 0, 0]}
-    assert weights(lines, 6).tolist() == [0, 0, 0.25, 0.5, 0, 1.0]  # type: ignore[union-attr]
-    assert weights({1: [0, 0], 2: [0, 0]}, 4) is None  # type: ignore[list-item]
+    used = torch.tensor([False, False, True, True, False, True])
+    assert weights(lines, 6, used).tolist() == [0, 0, 0.25, 0.5, 0, 1.0]  # type: ignore[union-attr]
+    used[2] = False
+    assert weights(lines, 6, used).tolist() == [0, 0, 0, 0.5, 0, 1.0]  # type: ignore[union-attr]
+    assert weights({1: [0, 0], 2: [0, 0]}, 4, used[:4]) is None  # type: ignore[list-item]
 
 
 def test_lines_averaged_unequally_often_are_weighed(conventional_model: Any) -> None:
@@ -156,7 +159,7 @@ sys.path.insert(0, {folder!r})
 import logging
 import ismrmrd, numpy as np, torch
 logging.disable(logging.CRITICAL)
-from conftest import ConventionalModel
+from conventional import ConventionalModel
 from small_scan import header
 from smug_recon.gadgets.model import read_card
 from smug_recon.gadgets.stream import run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from typing import Any
@@ -146,17 +145,10 @@ def bare(item: object) -> bytes:
 def test_connect_gives_the_pixels_of_execute():
     data = [opening(slices=2), *READOUTS, parent.packed(parent.waveform(5)), parent.CLOSE]
     executed = parent.Node(reconstruct).talk(data)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = parent.free_port()
     server = threading.Thread(target=listen, args=(port, reconstruct), kwargs={"sessions": 1})
     server.start()
-    for _ in range(200):
-        try:
-            host = socket.create_connection(("127.0.0.1", port))
-            break
-        except ConnectionRefusedError:
-            threading.Event().wait(0.02)
-    with host:
+    with parent.dialled(port) as host:
         host.sendall(b"".join(data))
         connected = parent.read_answer(host, 60)
     server.join(10)

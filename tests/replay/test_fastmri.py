@@ -9,37 +9,21 @@ import h5py
 import ismrmrd
 import numpy as np
 import pytest
-import torch
 
 from smug_recon.errors import DataError
-from smug_recon.gadgets.model import read_card
 from smug_recon.gadgets.plan import build_plan
 from smug_recon.gadgets.stream import run
 from smug_recon.gadgets.survey import survey
-from smug_recon.physics import cg_sense
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.header import parse_header
 from smug_recon.replay.heads import read_heads
 from smug_recon.replay.raw import open_raw, read_items
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gadgets"))
+from conventional import ConventionalModel
 from small_scan import LINES_Y, READOUT_X, centred_fft, coil_images, header_xml
 
 SLICES = 2
-
-
-class Conventional:
-    """CG-SENSE in the place of the network."""
-
-    def __init__(self):
-        card = read_card(load_pipeline().model_path)
-        wide = {"matrix_yx": ((1, 999), (1, 999)), "coils": (1, 99), "acceleration": (1, 99)}
-        self.card = card.model_copy(update={"trained_range": card.trained_range.model_copy(update=wide)})
-        self.sha256, self.device = "0" * 64, torch.device("cpu")
-
-    def forward(self, kspace, maps, mask, seed, samples):
-        image_byx = cg_sense(kspace, maps, mask, 1e-3, 15)
-        return image_byx, torch.zeros(image_byx.shape)
 
 
 def kspace_scxy() -> np.ndarray:
@@ -66,7 +50,7 @@ def images(path: Path, **overrides) -> list[ismrmrd.Image]:
         header, _ = parse_header(raw.header_xml)
     found: list = []
     settings = load_pipeline().with_overrides({"images.type": "float32", **overrides})
-    run(read_items(path), found.append, header, settings, Conventional())
+    run(read_items(path), found.append, header, settings, ConventionalModel())
     return found
 
 

@@ -14,35 +14,19 @@ from pathlib import Path
 import ismrmrd
 import numpy as np
 import pytest
-import torch
 
 from smug_recon.errors import DataError, HeaderError, StreamError
-from smug_recon.gadgets.model import read_card
 from smug_recon.gadgets.stream import run
-from smug_recon.physics import cg_sense
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.mrdstream import StreamRaw
 from smug_recon.replay.pipe import MessagePipe
 from smug_recon.replay.piped import reconstruct_stream
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gadgets"))
+from conventional import ConventionalModel
 from small_scan import SmallScan, header, header_xml
 
 END = (4).to_bytes(2, "little")
-
-
-class Conventional:
-    """CG-SENSE in the place of the network."""
-
-    def __init__(self):
-        card = read_card(load_pipeline().model_path)
-        wide = {"matrix_yx": ((1, 999), (1, 999)), "coils": (1, 99), "acceleration": (1, 99)}
-        self.card = card.model_copy(update={"trained_range": card.trained_range.model_copy(update=wide)})
-        self.sha256, self.device = "0" * 64, torch.device("cpu")
-
-    def forward(self, kspace, maps, mask, seed, samples):
-        image_byx = cg_sense(kspace, maps, mask, 1e-3, 10)
-        return image_byx, torch.zeros(image_byx.shape)
 
 
 def small_scan(slices: int = 2) -> list[ismrmrd.Acquisition]:
@@ -66,7 +50,11 @@ def streamed(data: bytes, path: Path, **overrides):
     try:
         with StreamRaw(io.BytesIO(data), "standard input") as source:
             report = reconstruct_stream(
-                source, MessagePipe(descriptor), None, {"device": "cpu", **overrides}, model=Conventional()
+                source,
+                MessagePipe(descriptor),
+                None,
+                {"device": "cpu", **overrides},
+                model=ConventionalModel(iterations=10),
             )
     except Exception as error:
         return path.read_bytes(), error
@@ -85,7 +73,7 @@ def test_the_images_are_those_of_the_chain_and_the_header_goes_first(tmp_path):
     items, xml = small_scan(), header_xml(slices=2).encode()
     expected: list = []
     settings = load_pipeline().with_overrides({"images.type": "float32"})
-    run(items, expected.append, header(slices=2), settings, Conventional())
+    run(items, expected.append, header(slices=2), settings, ConventionalModel(iterations=10))
     data, report = streamed(stream_of(items, xml), tmp_path / "out", **{"images.type": "float32"})
     sent, images = messages(data)
     assert sent == xml and report.slices == 2
@@ -119,7 +107,9 @@ def test_an_image_leaves_before_the_scan_is_over(tmp_path):
 
     def work():
         with StreamRaw(os.fdopen(read, "rb", buffering=0), "pipe") as source:
-            reconstruct_stream(source, MessagePipe(sink), None, {"device": "cpu"}, model=Conventional())
+            reconstruct_stream(
+                source, MessagePipe(sink), None, {"device": "cpu"}, model=ConventionalModel(iterations=10)
+            )
         done.set()
 
     threading.Thread(target=work, daemon=True).start()

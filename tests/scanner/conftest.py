@@ -10,51 +10,40 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from smug_recon.gadgets.card import Card
-from smug_recon.gadgets.model import read_card
 from smug_recon.gadgets.protocol import Limits
-from smug_recon.physics import cg_sense
-from smug_recon.pipeline import load_pipeline
 from smug_recon.scanner.catalogue import Catalogue
 from smug_recon.scanner.house import House, Settings
 from smug_recon.scanner.models import Models
 from smug_recon.scanner.server import Server
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "gadgets"))  # small_scan
+sys.path.insert(0, str(Path(__file__).parents[1] / "gadgets"))
+from conventional import ConventionalModel
 
 
-class ConventionalModel:
-    """CG-SENSE behind the interface of the model; ``before`` is called with every slice."""
+class WatchedModel(ConventionalModel):
+    """The stand-in for the network; ``before`` is called with every slice."""
 
-    def __init__(self, card: Card) -> None:
-        self.card, self.sha256, self.device = card, "0" * 64, torch.device("cpu")
+    def __init__(self, card: Card | None = None) -> None:
+        super().__init__(card, iterations=8)
         self.before: Callable[[], None] = lambda: None
 
     def forward(self, kspace: Any, maps: Any, mask: Any, seed: int, samples: int) -> Any:
         self.before()
-        image_byx = cg_sense(kspace, maps, mask, 1e-3, 8)
-        return image_byx, torch.zeros(image_byx.shape)
-
-    def warm_up(self, *_: int) -> float:
-        return 0.0
+        return super().forward(kspace, maps, mask, seed, samples)
 
 
 @pytest.fixture
-def model() -> ConventionalModel:
-    card = read_card(load_pipeline().model_path)
-    wide = {"matrix_yx": ((1, 999), (1, 999)), "coils": (1, 99), "acceleration": (1, 99)}
-    return ConventionalModel(
-        card.model_copy(update={"trained_range": card.trained_range.model_copy(update=wide)})
-    )
+def model() -> WatchedModel:
+    return WatchedModel()
 
 
 Start = Callable[..., Server]
 
 
 @pytest.fixture
-def start(model: ConventionalModel) -> Iterator[Start]:
+def start(model: WatchedModel) -> Iterator[Start]:
     """Start servers; they are stopped after the test, and no thread of theirs may be left."""
     servers: list[tuple[Server, threading.Thread]] = []
     logging.getLogger("smug_recon").setLevel(logging.INFO)  # as smug-recon serve sets it
