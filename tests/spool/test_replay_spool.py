@@ -163,3 +163,24 @@ def parent_image(connected):
     while struct.unpack("<H", read(2))[0] != 1022:
         ismrmrd.Acquisition.deserialize_from(read)
     return ismrmrd.Image.deserialize_from(read)
+
+
+def test_messages_that_arrive_in_pieces_are_heard_once_each(tmp_path, monkeypatch):
+    """Messages longer than the buffers of the socket are received in pieces, straight into their memory."""
+    monkeypatch.setenv("SMUG_RECON_SPOOL", str(tmp_path))
+    random = np.random.default_rng(0)
+    data = random.standard_normal((3, 16, 8192)).astype(np.float32).view(np.complex64)
+    messages = [parent.packed(ismrmrd.Acquisition.from_array(part)) for part in data]
+    messages.insert(1, LINES[0])
+
+    def target(connection):
+        with spooled() as spool, session(connection) as host:
+            spool.listen(host)
+            for _ in host:
+                pass
+
+    node = parent.Node(target)
+    sent = parent.handshake(header=header_xml().encode())
+    assert node.talk([sent, *messages, parent.CLOSE]).ending == "close"
+    (kept,) = SpoolFolder(SpoolSettings(folder=tmp_path)).spools()
+    assert (kept.path / STREAM).read_bytes() == sent + b"".join(messages) + parent.CLOSE
