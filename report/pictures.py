@@ -60,8 +60,9 @@ def mosaic(maps_cyx: np.ndarray, gap: int = 2) -> np.ndarray:
 
 
 def grid_columns(coils: int) -> int:
-    """Tiles in a row of a mosaic."""
-    return max(1, int(np.ceil(np.sqrt(1.6 * coils))))
+    """Tiles in a row of a mosaic: wider than high, with as few empty places as can be."""
+    lowest = max(1, int(np.ceil(np.sqrt(coils))))
+    return min(range(lowest, lowest + max(2, lowest * 4 // 5)), key=lambda across: (-coils % across, across))
 
 
 def sampling(mask: np.ndarray) -> np.ndarray:

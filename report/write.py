@@ -19,7 +19,7 @@ from smug_recon.report.stack import evenly
 from smug_recon.report.stages import SHADES, timeline
 from smug_recon.report.viewers import beside_tab, page_label, page_turn, series_tabs
 
-MOST_MOSAICS = 4
+MOST_MOSAICS = 5
 """Slices whose coil maps are shown."""
 
 
@@ -95,7 +95,7 @@ def coil_pages(book: Book) -> list[dict[str, Any]]:
     if not there:
         return []
     chosen = [there[n] for n in evenly(len(there), MOST_MOSAICS)]
-    chosen.sort(key=lambda n: abs(n - there[len(there) // 2]))
+    chosen.sort(key=lambda n: n != there[len(there) // 2])
     turn, found = page_turn(book), []
     for n in chosen:
         maps_cyx = turn(book.arrays[f"page{n}_maps"])
