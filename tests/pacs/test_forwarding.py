@@ -57,6 +57,11 @@ def wait(until):
     raise AssertionError("it does not come")
 
 
+def fetched(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        return answer.read().decode()
+
+
 def ours(**options):
     return scan(SmugReconVersion="0.1", **options)
 
@@ -115,26 +120,27 @@ def test_what_a_killed_process_has_left_is_removed(forwarding, failing, destinat
 
 def test_serve_sends_what_a_host_got(failing, tmp_path):
     """The command itself: a FIRE session over sockets, Prometheus numbers, the PACS; then SIGTERM."""
-    peer, port, status = failing(), free_port(), free_port()
+    peer, port, status, said = failing(), free_port(), free_port(), tmp_path / "log"
     server = subprocess.Popen(
         [sys.executable, "-m", "smug_recon", "serve", "--port", str(port), "--status-port", str(status),
          "--send", f"ORTHANC@127.0.0.1:{peer.port}", "--grace", "5"],
         env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
-        stderr=subprocess.PIPE,
+        stderr=said.open("wb"),
     )  # fmt: skip
     try:
-        wait(lambda: b"waiting on" in server.stderr.readline())
+        wait(lambda: "waiting on" in said.read_text() or server.poll() is not None)
+        assert server.poll() is None, "the server does not start"
         parameters = {"images.conventional": True, "samples": 0}
         heard = hosts.session(port, hosts.fire(parameters=parameters))
         assert heard.ending == "close", heard.complaint
         wait(lambda: len(peer.stored) == len(heard.images))
-        with urllib.request.urlopen(f"http://127.0.0.1:{status}/metrics", timeout=30) as answer:
-            numbers = answer.read().decode()
-        assert f'smug_recon_pacs_instances{{state="stored"}} {float(len(heard.images))}' in numbers
+        booked = f'smug_recon_pacs_instances{{state="stored"}} {float(len(heard.images))}'
+        wait(lambda: booked in fetched(status))
         server.send_signal(signal.SIGTERM)
         assert server.wait(PATIENCE_S) == 0
     finally:
         server.kill()
-        server.communicate()
+        server.wait()
+        print(said.read_text())  # shown if the test fails
     assert (tmp_path / "smug-recon" / "queue" / "queue.sqlite").exists()
     assert len(heard.images) == 2
