@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import struct
 import threading
+import tracemalloc
 
 import front_end
 import hosts
@@ -77,7 +78,12 @@ def test_a_whole_stream_is_whole(spool):
 )
 def test_what_claims_too_much_ends_the_scan_without_taking_memory(tail, spool):
     with open_raw(spool(START + LINES[0] + tail)) as raw:
-        assert b"".join(block.payload for block in raw.blocks()) == LINES[0] and not raw.whole
+        tracemalloc.start()
+        try:
+            assert b"".join(block.payload for block in raw.blocks()) == LINES[0] and not raw.whole
+            assert tracemalloc.get_traced_memory()[1] < 10 << 20
+        finally:
+            tracemalloc.stop()
 
 
 def test_a_spool_without_a_header_is_refused(spool):

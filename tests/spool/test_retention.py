@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -191,3 +192,25 @@ for number in range(8):
     for process in both:
         said = process.communicate(timeout=120)[1]
         assert process.returncode == 0, said
+
+
+def test_one_process_at_a_time_counts_and_removes(keep, settings):
+    """The lock is of the open file: two in one process exclude each other as two processes do."""
+    spool = keep(CONTENT, "done")
+    folder, counted = SpoolFolder(settings()), []
+    counter = threading.Thread(target=lambda: counted.append(folder.reserve(spool.name, 5)), daemon=True)
+    with SpoolFolder(settings()).locked():
+        counter.start()
+        counter.join(0.5)
+        assert not counted
+    counter.join(30)
+    assert counted == [True]
+
+
+def test_a_lock_that_is_never_given_back_costs_the_spool_and_not_the_scan(keep, settings, monkeypatch):
+    monkeypatch.setattr(folder_module, "LOCK_S", 0.1)
+    with SpoolFolder(settings()).locked():
+        late = keep(CONTENT)
+        late.slice_ended()
+        assert "held by another process" in late.trouble
+        late.end()
