@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,21 +42,14 @@ class Stopped(SystemExit):
 def stoppable(wire: GuardedSocket, grace_s: float) -> Iterator[None]:
     """Within, SIGTERM waits for the end of the scan, ``grace_s`` at most; the process ends after it in any case.
 
+    A thread hears of the signal (``set_wakeup_fd``): the main one may be inside a library, where no handler of Python runs.
+
     Raises:
         Stopped: the scan was not over in time.
     """
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_kill"):
         yield  # signals go to the main thread: who runs sessions in others stops them himself
         return
-
-    def begin(number: int, frame: object) -> None:
-        if not TOLD.is_set():
-            TOLD.set()
-            log.warning("told to stop (SIGTERM): the scan has %g s to end", grace_s)
-            signal.setitimer(signal.ITIMER_REAL, grace_s)
-            last = threading.Timer(grace_s + LAST_WORD_S, leave, (wire,))
-            last.daemon = True
-            last.start()
 
     def end(number: int, frame: object) -> None:
         if wire.half_sent:  # a message is on its way: first to its end
@@ -63,15 +57,37 @@ def stoppable(wire: GuardedSocket, grace_s: float) -> Iterator[None]:
         else:
             raise Stopped
 
-    before = [
-        (name, signal.signal(name, do)) for name, do in ((signal.SIGTERM, begin), (signal.SIGALRM, end))
-    ]
+    hears, tells = socket.socketpair()
+    tells.setblocking(False)
+    over = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    signal.signal(signal.SIGALRM, end)
+    waking = signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=watch, args=(hears, wire, grace_s, over), name="stop", daemon=True).start()
     try:
         yield
+        over.set()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for name, handler in before:
-            signal.signal(name, handler)
+        signal.set_wakeup_fd(waking)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)  # one may still be under way
+        signal.signal(signal.SIGTERM, before)
+        tells.close()
+
+
+def watch(hears: socket.socket, wire: GuardedSocket, grace_s: float, over: threading.Event) -> None:
+    """Wait for SIGTERM, then for the end of the scan, then for the last word to the host; then end the process."""
+    with hears:
+        while signal.SIGTERM not in (heard := hears.recv(64)):
+            if not heard:
+                return
+    TOLD.set()
+    log.warning("told to stop (SIGTERM): the scan has %g s to end", grace_s)
+    if over.wait(grace_s):
+        return
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+    if not over.wait(LAST_WORD_S):
+        leave(wire)
 
 
 def leave(wire: GuardedSocket) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 
 import ismrmrd
 from gadgetron.external import Connection
@@ -44,7 +45,8 @@ def pass_on_as_the_environment_says(connection: Connection) -> None:
 
 
 def compute_for_ever(connection: Connection) -> None:
-    """Take one item, and compute in a library that no signal interrupts."""
+    """Take one item, and compute in a library that no signal interrupts; the item goes back from inside of it."""
     with session(connection) as host:
-        host.send(next(iter(host)))
+        item = next(iter(host))
+        threading.Timer(0.5, host.send, (item,)).start()
         hashlib.pbkdf2_hmac("sha256", b"a", b"b", 2**31 - 1)
