@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import make_model
+from report_model import make_model
 from report_scans import hostile_xml, replayed
 
 from smug_recon.report import write_report
@@ -321,3 +323,31 @@ def test_a_stand_in_is_said_beside_the_image(opened: Open, tmp_path: Path) -> No
     assert "Not the network's image: CG-SENSE" in browser.execute_script(
         "return document.querySelector('.stand-in').innerText"
     )
+
+
+def test_the_live_page_can_show_it_in_its_sandbox(opened: Open, report: Path) -> None:
+    """Behind the policy that ``serve --web`` sends with a report, everything still works."""
+    from smug_recon.web.answers import REPORT_POLICY
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = report.read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Security-Policy", REPORT_POLICY)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    browser = opened()
+    browser.get_log("browser")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser.get(f"http://127.0.0.1:{server.server_address[1]}/")
+        assert settled(browser)["sum"] > 1
+        browser.get("about:blank")
+        server.shutdown()
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
