@@ -22,7 +22,6 @@ from smug_recon.errors import DataError
 from smug_recon.gadgets.items import REVERSE, Readout, not_imaging
 from smug_recon.gadgets.plan import Plan
 from smug_recon.gadgets.timing import Report
-from smug_recon.physics import ifft_centred
 
 #: share of the signal beyond the field of view above which undeclared oversampling is not believed
 BEYOND = 0.2
@@ -50,12 +49,13 @@ def remove_oversampling(items: Iterable[Any], plan: Plan, report: Report) -> Ite
             yield item
             continue
         report.lines += 1
-        line_cx = whole_line(item, plan.encoded_xyz[0], plan.readout_x, report)
+        head = item.getHead()  # a deep copy, which costs: once a line
+        line_cx = whole_line(item, head, plan.encoded_xyz[0], plan.readout_x, report)
         kept_cx = middle(line_cx, plan.readout_x)
         if line_cx.shape[1] > plan.encoded_xyz[0]:
             total += _energy(line_cx)
             kept += _energy(kept_cx)
-        yield Readout(item.getHead(), kept_cx)
+        yield Readout(head, kept_cx)
     if total - kept > BEYOND * total:
         raise DataError(
             f"more samples than the encoded matrix of {plan.encoded_xyz[0]}, with {100 * (1 - kept / total):.0f} % of "
@@ -67,7 +67,7 @@ def remove_oversampling(items: Iterable[Any], plan: Plan, report: Report) -> Ite
 
 def hybrid_line(acquisition: ismrmrd.Acquisition, encoded_x: int, readout_x: int, report: Report) -> Tensor:
     """Return the image line ``data_cx`` (coils, readout_x) of one readout: place, transform, crop."""
-    return middle(whole_line(acquisition, encoded_x, readout_x, report), readout_x)
+    return middle(whole_line(acquisition, acquisition.getHead(), encoded_x, readout_x, report), readout_x)
 
 
 def middle(line_cx: Tensor, readout_x: int) -> Tensor:
@@ -76,15 +76,25 @@ def middle(line_cx: Tensor, readout_x: int) -> Tensor:
     return line_cx[:, crop : crop + readout_x].contiguous()
 
 
-def whole_line(acquisition: ismrmrd.Acquisition, encoded_x: int, readout_x: int, report: Report) -> Tensor:
+def whole_line(
+    acquisition: ismrmrd.Acquisition,
+    head: ismrmrd.AcquisitionHeader,
+    encoded_x: int,
+    readout_x: int,
+    report: Report,
+) -> Tensor:
     """Return the image line of one readout with its oversampling: place, transform."""
-    place = placed(acquisition.getHead(), encoded_x, readout_x)
+    place = placed(head, encoded_x, readout_x)
     for text in place.notes:
         report.warn(text)
-    data_cx = np.asarray(acquisition.data, dtype=np.complex64)
-    grid_cx = np.zeros((data_cx.shape[0], place.grid_x), np.complex64)
-    grid_cx[:, place.start : place.stop] = data_cx[:, place.samples]
-    return ifft_centred(torch.from_numpy(grid_cx), [1])
+    data_cx = np.asarray(acquisition.data, dtype=np.complex64)[:, place.samples]
+    # The samples go where ifftshift would move them: the centre, grid_x // 2, to the first place.
+    grid_cx, centre = np.zeros((data_cx.shape[0], place.grid_x), np.complex64), place.grid_x // 2
+    before = min(max(centre - place.start, 0), data_cx.shape[1])
+    left, right = place.start - centre, place.stop - centre
+    grid_cx[:, left % place.grid_x : left % place.grid_x + before] = data_cx[:, :before]
+    grid_cx[:, max(left, 0) : max(right, 0)] = data_cx[:, before:]
+    return torch.fft.fftshift(torch.fft.ifft(torch.from_numpy(grid_cx), norm="ortho"), dim=1)
 
 
 @dataclass(frozen=True)
