@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import logging
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import ismrmrd
-import numpy as np
 
-from smug_recon.configuration import MODULE, pipeline_of
-from smug_recon.dicom import write_dicom, write_nifti
+from smug_recon.configuration import MODULE
 from smug_recon.errors import DataError
 from smug_recon.gadgets.observer import VARIABLE as NOTEBOOK
-from smug_recon.replay.animation import write_animations
+from smug_recon.replay.checked import Scan, checked_scan
 from smug_recon.replay.client import PATIENCE_S, Item, play
 from smug_recon.replay.configuration import configuration_element
-from smug_recon.replay.disk import all_or_none, clear, written_to
+from smug_recon.replay.disk import written_to
 from smug_recon.replay.fingerprint import fingerprint
-from smug_recon.replay.header import for_the_node, parse_header
-from smug_recon.replay.heads import read_heads
-from smug_recon.replay.images import ImageFile, read_images
+from smug_recon.replay.header import for_the_node
+from smug_recon.replay.images import ImageFile
 from smug_recon.replay.node import Node
-from smug_recon.replay.noise import noise_scan, without_noise
-from smug_recon.replay.preview import write_previews
+from smug_recon.replay.outputs import write_all_dicom, write_all_nifti, write_all_previews
 from smug_recon.replay.raw import open_raw
+from smug_recon.replay.source import Raw
 from smug_recon.replay.spooled import SpoolRaw, settings_of
 from smug_recon.replay.timing import VARIABLE, read_timing, write_timing
 from smug_recon.spool.keeping import VARIABLE as SPOOL
 
 Progress = Callable[[int, int | None, int], None]
 """Called with acquisitions sent, acquisitions of the scan (None if unknown) and images received."""
-
-log = logging.getLogger(__name__)
 
 NOTEBOOK_FILE, REPORT_FILE = "report.npz", "report.html"
 
@@ -96,141 +89,119 @@ def replay(
     started = time.perf_counter()
     configuration = configuration_element(pipeline or settings_of(raw), overrides or {})
     with open_raw(raw, group) as source:
-        spool = source if isinstance(source, SpoolRaw) else None
-        if spool is not None:
-            target = (target[0], spool.target)
-        header, header_xml = parse_header(source.header_xml)
-        heads = read_heads(raw, group)[1] if Path(raw).is_file() else None
-        scan = noise_scan(source, raw, header, heads, noise)
-        if scan is not None and heads is not None:
-            heads = scan.before(heads)
-        for warning in check(header, configuration, heads):
-            log.warning("%s", warning)
+        if isinstance(source, SpoolRaw):
+            target = (target[0], source.target)
+        scan = checked_scan(source, raw, group, noise, configuration)
         checked = time.perf_counter()
         with written_to(out):
             out.mkdir(parents=True, exist_ok=True)
-        node_timing = (out / "timing.node.json").resolve()
-        node_notebook = (out / "report.node.npz").resolve()
-        environment = {
-            VARIABLE: str(node_timing),
-            SPOOL: "",
-            NOTEBOOK: str(node_notebook) if notebook else "",
-        }
-        passed_on = fallbacks = 0
-        with (
-            removed_at_the_end(node_timing),
-            removed_at_the_end(node_notebook),
-            ImageFile(out / "images.h5", header_xml) as file,
-            Node(out / "node.log", *target, environment=environment) as node,
-        ):
-
-            def receive(item: Item) -> None:
-                nonlocal passed_on, fallbacks
-                if isinstance(item, ismrmrd.Image):
-                    file.append(item)
-                    fallbacks += is_fallback(item)
-                else:
-                    passed_on += 1
-
-            sent = play(
-                node,
-                ET.tostring(configuration, encoding="utf-8"),
-                for_the_node(header, header_xml),
-                itertools.chain(scan.blocks(), without_noise(source.blocks()) if noise else source.blocks())
-                if scan is not None
-                else source.blocks(),
-                receive,
-                lambda acquisitions: progress(acquisitions, source.acquisitions, sum(file.counts.values())),
-                patience_s,
-                lambda: spool is None or spool.whole,
-            )
-            cut = spool.cut if spool is not None else ""
-            if not file.counts:
-                raise DataError(
-                    f"no image from {sent} acquisitions{f' of a scan that breaks off ({cut})' if cut else ''}",
-                    "at least one complete slice",
-                    f"read {node.log}",
-                )
-            file.finish()
-            timing = read_timing(node_timing)
-            for name in (NOTEBOOK_FILE, REPORT_FILE):
-                (out / name).unlink(missing_ok=True)
-            if node_notebook.exists():
-                node_notebook.replace(out / NOTEBOOK_FILE)
+        answer, timing = _through_the_node(
+            source, scan, out, configuration, target, notebook, patience_s, progress
+        )
     returned = time.perf_counter()
+    file = answer.file
     with written_to(out):
         previews = write_all_previews(file, out / "preview") if preview else []
-        files = write_all_dicom(file, header, out / "dicom", **(dicom_options or {})) if dicom else []
-        volumes = write_all_nifti(file, header, out / "nifti") if nifti else []
+        files = write_all_dicom(file, scan.header, out / "dicom", **(dicom_options or {})) if dicom else []
+        volumes = write_all_nifti(file, scan.header, out / "nifti") if nifti else []
     ended = time.perf_counter()
     timing["replay"] = {
         "check": round(checked - started, 6),
         "node": round(returned - checked, 6),
         "previews and DICOM": round(ended - returned, 6),
     }
-    if cut:
-        timing["cut"] = cut
+    if source.cut:
+        timing["cut"] = source.cut
     if notebook:
         timing["source"] = fingerprint(raw)
     with written_to(out):
         write_timing(out / "timing.json", timing)
-    fallbacks = max(fallbacks, int(timing.get("fallbacks", 0)))
-    counts = dict(file.counts)
-    return ReplayResult(file.path, counts, sent, fallbacks, timing, passed_on, previews, files, volumes, cut)
+    return ReplayResult(
+        images=file.path,
+        series=dict(file.counts),
+        acquisitions=answer.sent,
+        fallbacks=max(answer.fallbacks, int(timing.get("fallbacks", 0))),
+        timing=timing,
+        passed_on=answer.passed_on,
+        previews=previews,
+        dicom=files,
+        nifti=volumes,
+        cut=source.cut,
+    )
 
 
-def check(
-    header: ismrmrd.xsd.ismrmrdHeader, configuration: ET.Element, heads: np.ndarray | None
-) -> Iterable[str]:
-    """The checks of ``smug-recon check --raw``, before the node is started; their warnings.
+@dataclass
+class _Answer:
+    """What came back from the node."""
 
-    Of a pipe only the header is known in advance (``heads`` is None).
-    """
-    from smug_recon.gadgets.absent import model_of
-    from smug_recon.gadgets.plan import build_plan
-    from smug_recon.gadgets.survey import survey
+    file: ImageFile
+    sent: int = 0
+    fallbacks: int = 0
+    passed_on: int = 0
 
-    pipeline = pipeline_of(configuration)
-    plan = build_plan(header, pipeline)
-    found = survey(heads, plan, header).warnings if heads is not None else ()
-    model = model_of(pipeline)
-    return dict.fromkeys((*build_plan(header, pipeline, model.card).warnings, *found))
+    def receive(self, item: Item) -> None:
+        if isinstance(item, ismrmrd.Image):
+            self.file.append(item)
+            self.fallbacks += is_fallback(item)
+        else:
+            self.passed_on += 1
+
+
+def _through_the_node(
+    source: Raw,
+    scan: Scan,
+    out: Path,
+    configuration: ET.Element,
+    target: tuple[str, str],
+    notebook: bool,
+    patience_s: float,
+    progress: Progress,
+) -> tuple[_Answer, dict[str, Any]]:
+    """Run the node over a scan: the images in ``images.h5``, the notebook in its place, and the timing."""
+    node_timing = (out / "timing.node.json").resolve()
+    node_notebook = (out / "report.node.npz").resolve()
+    environment = {
+        VARIABLE: str(node_timing),
+        SPOOL: "",
+        NOTEBOOK: str(node_notebook) if notebook else "",
+    }
+    with (
+        removed_at_the_end(node_timing),
+        removed_at_the_end(node_notebook),
+        ImageFile(out / "images.h5", scan.header_xml) as file,
+        Node(out / "node.log", *target, environment=environment) as node,
+    ):
+        answer = _Answer(file)
+        answer.sent = play(
+            node,
+            ET.tostring(configuration, encoding="utf-8"),
+            for_the_node(scan.header, scan.header_xml),
+            scan.blocks,
+            answer.receive,
+            lambda acquisitions: progress(acquisitions, source.acquisitions, sum(file.counts.values())),
+            patience_s,
+            lambda: source.whole,
+        )
+        if not file.counts:
+            of_what = f" of a scan that breaks off ({source.cut})" if source.cut else ""
+            raise DataError(
+                f"no image from {answer.sent} acquisitions{of_what}",
+                "at least one complete slice",
+                f"read {node.log}",
+            )
+        file.finish()
+        timing = read_timing(node_timing)
+        for name in (NOTEBOOK_FILE, REPORT_FILE):
+            (out / name).unlink(missing_ok=True)
+        if node_notebook.exists():
+            node_notebook.replace(out / NOTEBOOK_FILE)
+    return answer, timing
 
 
 def is_fallback(image: ismrmrd.Image) -> bool:
     """Whether the node says that this image is not what was asked for."""
     roles = image.meta.get("DataRole", [])
     return "FALLBACK" in (roles if isinstance(roles, list) else [roles])
-
-
-def write_all_previews(file: ImageFile, folder: Path) -> list[Path]:
-    """Previews of every series, and films of what moves, those of an earlier run removed."""
-    clear(folder, "*.png")
-    clear(folder, "*.gif")
-    written: list[Path] = []
-    for group in file.counts:
-        written += write_previews(read_images(file.path, group), folder, group)
-        written += write_animations(read_images(file.path, group), folder, group, stack=False)
-    return written
-
-
-def write_all_dicom(
-    file: ImageFile, header: ismrmrd.xsd.ismrmrdHeader, folder: Path, **options: Any
-) -> list[Path]:
-    """DICOM files of every series, those of an earlier run removed; ``options`` as ``dicom.write_dicom``.
-
-    All of them or none: part of a series looks like a whole one.
-    """
-    images = itertools.chain.from_iterable(read_images(file.path, group) for group in file.counts)
-    with all_or_none(folder, "*.dcm"):
-        return write_dicom(images, header, folder, **options)
-
-
-def write_all_nifti(file: ImageFile, header: ismrmrd.xsd.ismrmrdHeader, folder: Path) -> list[Path]:
-    """NIfTI files of every series, those of an earlier run removed."""
-    images = itertools.chain.from_iterable(read_images(file.path, group) for group in file.counts)
-    with all_or_none(folder, "*.nii.gz"), all_or_none(folder, "*.json"):
-        return write_nifti(images, header, folder)
 
 
 @contextlib.contextmanager

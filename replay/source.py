@@ -23,6 +23,13 @@ class Raw(ABC):
     header_xml: bytes
     acquisitions: int | None = None
     others: int = 0
+    cut: str = ""
+    """Why the scan is not whole, once it has been read to where it breaks off."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the end of the scan was there, as far as has been read."""
+        return not self.cut
 
     @abstractmethod
     def blocks(self) -> Iterator[wire.Block]:

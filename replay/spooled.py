@@ -36,7 +36,6 @@ class SpoolRaw(StreamRaw):
     """
 
     def __init__(self, spool: Path) -> None:
-        self.cut = ""
         self._held = contextlib.ExitStack()
         over = self._held.enter_context(reading(spool))
         record = read_record(spool)
@@ -49,11 +48,6 @@ class SpoolRaw(StreamRaw):
         """Close the stream; from now on the spool may be removed."""
         super().close()
         self._held.close()
-
-    @property
-    def whole(self) -> bool:
-        """Whether the end mark was there, as far as has been read."""
-        return not self.cut
 
     def _messages(self) -> Iterator[tuple[int, list[bytes]]]:
         try:

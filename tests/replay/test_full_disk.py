@@ -16,8 +16,9 @@ from test_offline import command, node  # noqa: F401
 
 from smug_recon.errors import OutputError
 from smug_recon.gadgets.timing import TIMING_FILE, Report
-from smug_recon.replay import disk, offline
+from smug_recon.replay import disk
 from smug_recon.replay.images import ImageFile, read_images
+from smug_recon.replay.outputs import write_all_dicom
 
 FULL = Path("/dev/full")
 full = pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full (Linux)")
@@ -85,7 +86,7 @@ def test_dicom_files_are_all_there_or_none(tmp_path):
         experimentalConditions=ismrmrd.xsd.experimentalConditionsType(H1resonanceFrequency_Hz=1)
     )
     with pytest.raises(OutputError, match="No space left"), disk.written_to(tmp_path):
-        offline.write_all_dicom(file, header, folder)
+        write_all_dicom(file, header, folder)
     assert list(folder.iterdir()) == [] and images.exists()
 
 

@@ -15,7 +15,7 @@ from PIL import Image as Picture
 
 from smug_recon.__main__ import main
 from smug_recon.errors import ConfigurationError, DataError, HeaderError, StreamError
-from smug_recon.replay import offline
+from smug_recon.replay import checked, offline
 from smug_recon.replay.configuration import configuration_element
 from smug_recon.replay.images import ImageFile, open_dataset, read_images
 from smug_recon.replay.preview import write_previews
@@ -30,7 +30,7 @@ def node(monkeypatch):
 
     def choose(target):
         monkeypatch.setenv("PYTHONPATH", str(NODES))
-        monkeypatch.setattr(offline, "check", lambda *_: ())
+        monkeypatch.setattr(checked, "check", lambda *_: ())
         defaults = {**offline.replay.__kwdefaults__, "target": ("replay_nodes", target)}
         monkeypatch.setattr(offline.replay, "__kwdefaults__", defaults)
 

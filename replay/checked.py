@@ -1,0 +1,66 @@
+"""A raw scan held against the pipeline, before any node is started."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import ismrmrd
+import numpy as np
+
+from smug_recon.configuration import pipeline_of
+from smug_recon.replay.header import parse_header
+from smug_recon.replay.heads import read_heads
+from smug_recon.replay.noise import noise_scan, without_noise
+from smug_recon.replay.source import Raw
+from smug_recon.replay.wire import Block
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What goes to the node."""
+
+    header: ismrmrd.xsd.ismrmrdHeader
+    header_xml: bytes
+    blocks: Iterator[Block]
+
+
+def checked_scan(
+    source: Raw, raw: Path | str, group: str | None, noise: Path | str | None, configuration: ET.Element
+) -> Scan:
+    """Put the noise scan in front and hold everything against the pipeline, before the node is started."""
+    header, header_xml = parse_header(source.header_xml)
+    heads = read_heads(raw, group)[1] if Path(raw).is_file() else None
+    found = noise_scan(source, raw, header, heads, noise)
+    if found is not None and heads is not None:
+        heads = found.before(heads)
+    for warning in check(header, configuration, heads):
+        log.warning("%s", warning)
+    blocks = source.blocks()
+    if found is not None:
+        blocks = itertools.chain(found.blocks(), without_noise(blocks) if noise else blocks)
+    return Scan(header, header_xml, blocks)
+
+
+def check(
+    header: ismrmrd.xsd.ismrmrdHeader, configuration: ET.Element, heads: np.ndarray | None
+) -> Iterable[str]:
+    """The checks of ``smug-recon check --raw``, before the node is started; their warnings.
+
+    Of a pipe only the header is known in advance (``heads`` is None).
+    """
+    from smug_recon.gadgets.absent import model_of
+    from smug_recon.gadgets.plan import build_plan
+    from smug_recon.gadgets.survey import survey
+
+    pipeline = pipeline_of(configuration)
+    plan = build_plan(header, pipeline)
+    found = survey(heads, plan, header).warnings if heads is not None else ()
+    model = model_of(pipeline)
+    return dict.fromkeys((*build_plan(header, pipeline, model.card).warnings, *found))
