@@ -54,7 +54,7 @@ class SpoolRaw(StreamRaw):
             while (message_id := wire.read_id(self._exactly)) != wire.CLOSE:
                 if message_id in FRONT_END:
                     recorder = _Recorder(self)
-                    FRONT_END[message_id](cast(GuardedSocket, recorder))
+                    _front_end_item(message_id, recorder)
                     yield message_id, recorder.parts
                 elif not self._skipped(message_id):
                     yield message_id, wire.read_body(message_id, self._exactly)
@@ -104,6 +104,18 @@ class _Recorder:
         """An array in C order."""
         kind = np.dtype(dtype)
         return np.frombuffer(self.read(kind.itemsize * math.prod(map(int, shape))), kind).reshape(shape)
+
+
+def _front_end_item(message_id: int, recorder: _Recorder) -> None:
+    """Read what Gadgetron's front end has sent, to see where it ends; StreamError."""
+    try:
+        FRONT_END[message_id](cast(GuardedSocket, recorder))
+    except (ValueError, TypeError, OverflowError, LookupError, MemoryError) as error:
+        raise StreamError(
+            f"a message {message_id} that cannot be read ({type(error).__name__})",
+            "a message of the Gadgetron protocol",
+            "the spool is damaged, or the session broke off here",
+        ) from None
 
 
 def open_spool(path: Path) -> SpoolRaw:

@@ -183,6 +183,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
             "scan": wire.text_message(2, b"x") + xml_head + b"".join(each[:6]) + close,
             "array": xml_head + struct.pack("<HHHHQ", 1030, 5, 0, 1, 2) + b"\0" * 8 + each[0] + close,
         },
+        "spool": {"all": wire.text_message(2, b"x") + xml_head + b"".join(each[:9]) + close},
         "hdf5": hdf5_files(),
         "tables": {
             "ismrmrd": b"\0\0\0\0\2\2\1",

@@ -6,6 +6,7 @@
     header      the MRD header: parsed, mended, units, the plan
     pipeline    a pipeline file (YAML) and, behind a NUL, KEY=VALUE overrides line by line
     mrdstream   an ISMRMRD stream as a raw file
+    spool       the stream of a spool: messages of hosts and of Gadgetron's front end
     hdf5        the bytes of an ISMRMRD or fastMRI HDF5 file
     tables      an HDF5 file built from the input: any shapes, types and values where a raw file has its own
     card        a model file: what is read of it before its hash is known
@@ -167,6 +168,22 @@ def mrdstream() -> Run:
     return run
 
 
+def spool() -> Run:
+    from smug_recon.errors import SmugReconError
+    from smug_recon.replay.spooled import SpoolRaw
+    from smug_recon.spool.record import STREAM
+
+    path = _file(STREAM)
+
+    def run(data: bytes) -> None:
+        path.write_bytes(data)
+        with contextlib.suppress(SmugReconError), SpoolRaw(path.parent) as raw:
+            for block in raw.blocks():
+                assert block.payload
+
+    return run
+
+
 def hdf5() -> Run:
     path = _file("raw.h5")
 
@@ -289,6 +306,7 @@ TARGETS: dict[str, Target] = {
     "header": Target(header, XML, 8192),
     "pipeline": Target(pipeline, YAML),
     "mrdstream": Target(mrdstream, MESSAGES + BIG),
+    "spool": Target(spool, MESSAGES + BIG),
     "hdf5": Target(hdf5, (*BIG, b"OHDR", b"TREE", b"HEAP", b"SNOD", b"GCOL", b"\x89HDF\r\n\x1a\n"), 20000),
     "tables": Target(tables, BIG, 256),
     "card": Target(card, (*BIG, b"PK\1\2", b"PK\3\4", b"PK\5\6", b"/extra/card.json", b"[[[[[[[["), 8192),
