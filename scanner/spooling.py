@@ -54,7 +54,7 @@ class Caretaker:
         if stay:
             size = sum(kept.bytes for kept in stay) / 1e9
             log.warning(
-                "%d spools of sessions that failed lie there (%.1f GB): they stay until they are removed by hand; "
+                "spools of sessions that failed lie there: %d (%.1f GB). They stay until they are removed by hand; "
                 "smug-recon replay FOLDER/NAME reconstructs them",
                 len(stay),
                 size,

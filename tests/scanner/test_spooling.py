@@ -225,4 +225,4 @@ def test_spools_that_stay_are_counted_when_a_server_starts(start, spools, caplog
     hosts.session(server.port, hosts.fire("simplefft"))
     assert server._wait(30)
     start(spool=spools)
-    assert "1 spools of sessions that failed lie there" in caplog.text
+    assert "spools of sessions that failed lie there: 1 " in caplog.text
