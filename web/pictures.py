@@ -19,8 +19,8 @@ PER_SESSION = 24
 LONGEST_SIDE = 320
 MOST_BYTES = 48 << 20
 """Of all pictures together."""
-LARGEST_IMAGE = 64 << 20
-"""Bytes of one image; a larger one is not painted."""
+LARGEST_IMAGE = 16 << 20
+"""Bytes of one image; a larger one is not painted, nor held until it might be."""
 
 
 class Pictures:
@@ -42,6 +42,9 @@ class Pictures:
         """Have an image painted, or another one of those that wait left out; returns at once."""
         with self._changed:
             self._count[session] += 1
+            if image.data.nbytes > LARGEST_IMAGE:
+                self._left_out[session] += 1
+                return
             if len(self._waiting) >= self._most_waiting:
                 self._left_out[self._waiting.popleft()[0]] += 1
             self._waiting.append((session, self._count[session], image))
@@ -87,15 +90,17 @@ class Pictures:
                     return
                 session, number, image = self._waiting.popleft()
             try:
-                png, about = painted(image), caption(image)
+                about, png = {"id": number, **caption(image)}, painted(image)
             except Exception as error:  # an image of another gadget, say, with a geometry that makes no sense
                 log.debug("an image of session %d cannot be shown: %s", session, error)
-                png, about = None, {}
+                png = b""
             with self._changed:
-                if png is None:
-                    self._left_out[session] += session in self._count
-                elif session in self._count:
-                    self._hold((session, number), {"id": number, **about}, png)
+                if session not in self._count:
+                    continue  # forgotten meanwhile
+                if png:
+                    self._hold((session, number), about, png)
+                else:
+                    self._left_out[session] += 1
 
     def _hold(self, key: tuple[int, int], about: dict[str, Any], png: bytes) -> None:
         own = [held for held in self._held if held[0] == key[0]]
@@ -110,14 +115,12 @@ class Pictures:
         self._bytes -= len(self._held.pop(key)[1])
 
 
-def painted(image: ismrmrd.Image) -> bytes | None:
-    """An image as it is usually looked at, its longer side at most 320 pixels; None for one that is too large."""
+def painted(image: ismrmrd.Image) -> bytes:
+    """An image as it is usually looked at, its longer side at most 320 pixels."""
     from PIL.Image import Resampling
 
     from smug_recon.replay.preview import grey_pictures
 
-    if image.data.nbytes > LARGEST_IMAGE:
-        return None
     planes = grey_pictures(image)
     picture = planes[len(planes) // 2]
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Resampling.LANCZOS)
