@@ -72,7 +72,7 @@ class Sender:
                         self.rest(self.visit())
             except Exception as error:  # the scanner goes on, whatever this is
                 self.failures += 1
-                log.error("PACS %s: %s: %s", self.destination.to, type(error).__name__, told(error))
+                log.error("PACS %s: %s", self.destination.to, told(error))
                 pause = self.destination.longest_pause_s
             self.stop.wait(pause)
 
@@ -162,5 +162,5 @@ class Sender:
 
 
 def told(error: Exception) -> str:
-    """An error in one line, without anything that a data set may have put into it."""
-    return str(error) if isinstance(error, SmugReconError) else "see the traceback with -v"
+    """An error in one line; of those that others raise only the kind, for their text may quote a data set."""
+    return str(error) if isinstance(error, SmugReconError) else type(error).__name__

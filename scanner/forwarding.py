@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smug_recon.errors import SmugReconError
 from smug_recon.scanner.onlookers import Onlooker
 from smug_recon.scanner.session import DONE, FALLBACK
 
@@ -155,14 +154,15 @@ class Forwarder(Onlooker):
         ]
 
     def _write(self) -> None:
+        from smug_recon.pacs.sender import told
+
         while (held := self._ended.get()) is not None:
             try:
                 log.info("session %d: %d instances for the PACS", held.number, self._queued(held))
                 self.sender.wake()
                 self._release(held)
             except Exception as error:
-                told = str(error) if isinstance(error, SmugReconError) else type(error).__name__
-                self._lose(held, told)
+                self._lose(held, told(error))
 
     def _queued(self, held: Held) -> int:
         """Write a session into the queue, by way of a folder that is only for this user; how many instances are new."""
@@ -184,9 +184,9 @@ class Forwarder(Onlooker):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _lose(self, held: Held, reason: str) -> None:
-        self.lost += 1
         self._release(held)
         log.error("session %d is not sent to the PACS: %s", held.number, reason)
+        self.lost += 1
 
     def _release(self, held: Held) -> None:
         with self._lock:

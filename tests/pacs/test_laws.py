@@ -19,7 +19,7 @@ from pacs_programs import PATIENCE_S, UNCLOSED, free_port
 from smug_recon.pacs import Queue, Sender, deliver
 from smug_recon.pacs.backoff import Backoff
 from smug_recon.pacs.files import instance
-from smug_recon.pacs.queue import ASIDE, STORED, WAITING
+from smug_recon.pacs.queue import ASIDE, DONE, STORED, WAITING
 
 pytestmark = UNCLOSED
 
@@ -228,4 +228,39 @@ def test_a_clock_that_was_set_back_keeps_nothing_waiting(studies, tmp_path, monk
     now = __import__("time").time()
     monkeypatch.setattr("smug_recon.pacs.queue.time.time", lambda: now - 86400)
     assert queue.due("A@h:1", 300.0) is not None
+    queue.close()
+
+
+OUTCOMES = ("stored", "asked", "later", "never", "again", "reopened")
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=12))
+def test_whatever_happens_each_instance_has_one_state_and_its_copy_while_it_is_needed(
+    steps, studies, tmp_path_factory
+):
+    folder, peer = tmp_path_factory.mktemp("queue"), "A@h:1"
+    given_ = [instance(path) for path in studies["slices"]]
+    queue = Queue(folder)
+    for each in given_:
+        queue.put(peer, each)
+    for step in steps:
+        if step == "reopened":
+            queue.close()
+            queue = Queue(folder)
+        elif step == "again":
+            (before,) = queue.jobs("uid=?", (given_[0].uid,))
+            assert queue.put(peer, given_[0], again=True) == (before.state in (*DONE, ASIDE))
+        elif (job := queue.due(peer, -1.0)) is not None:  # whatever waits, its pause over or not
+            if step in ("stored", "asked"):
+                queue.sent(job, "", ask=step == "asked")
+            elif step == "later":
+                queue.put_off(job, "busy", 60.0, 3)
+            else:
+                queue.set_aside(job, "no")
+        counts = queue.count(peer)
+        assert sum(counts.values()) == len(given_)
+        kept = sum(number for state, number in counts.items() if state not in DONE)
+        assert len(list((folder / "objects").iterdir())) == kept
+        assert all(job.path.exists() for job in queue.jobs("state NOT IN (?,?)", DONE))
     queue.close()
