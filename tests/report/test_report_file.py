@@ -206,3 +206,20 @@ def test_the_colours_are_those_of_the_live_page() -> None:
 
     ours, theirs = (tokens(ROOT / room) for room in ("report/page/report.css", "web/page/live.css"))
     assert len(ours) == 20 and set(ours) == set(theirs)
+
+
+def test_the_command_writes_it_again(
+    tmp_path: Path, model: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from smug_recon.__main__ import main
+
+    folder = replayed(tmp_path, model, 1, hostile_xml(1))
+    write_report(folder)
+    before = (folder / "report.html").read_bytes()
+    for options in ([], ["--anonymise"]):
+        monkeypatch.setattr("sys.argv", ["smug-recon", "report", str(folder), *options])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert not left.value.code and str(folder / "report.html") in capsys.readouterr().out
+        assert ((folder / "report.html").read_bytes() == before) == (not options)
+    assert not list(folder.glob("*.incomplete"))
