@@ -115,6 +115,18 @@ def step_limits(limits: Any, direction: int) -> tuple[int, int, int] | None:
     return low, high, centre
 
 
+def image_rows(lines_y: int, encoded_fov_y: float, recon_fov_y: float) -> int:
+    """Rows of the recon field of view at the encoded resolution: round(lines_y * recon_fov_y / encoded_fov_y)."""
+    rows = lines_y * recon_fov_y / encoded_fov_y
+    if not rows <= LARGEST_MATRIX:
+        raise HeaderError(
+            f"a recon field of view of {recon_fov_y:g} mm over an encoded one of {encoded_fov_y:g} mm along y",
+            f"at most {LARGEST_MATRIX} rows of the encoded resolution inside",
+            CORRECT,
+        )
+    return max(1, round(rows))
+
+
 def centre_line(limits: Any, lines_y: int, notes: list[str]) -> int:
     """The line of the k-space centre: as given, else the middle of the encoded matrix."""
     given = step_limits(limits, 1)

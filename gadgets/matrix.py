@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import pad
 
+from smug_recon.gadgets.encoding import image_rows
 from smug_recon.gadgets.items import Reconstruction
 from smug_recon.gadgets.plan import Plan
 from smug_recon.physics import fft_centred, ifft_centred
@@ -16,7 +17,7 @@ from smug_recon.physics import fft_centred, ifft_centred
 
 def to_recon_matrix(items: Iterable[Any], plan: Plan) -> Iterator[Any]:
     """Bring every image from the encoded field of view to the recon field of view and matrix."""
-    kept_y = max(1, round(plan.lines_y * plan.recon_fov_mm[1] / plan.encoded_fov_mm[1]))
+    kept_y = image_rows(plan.lines_y, plan.encoded_fov_mm[1], plan.recon_fov_mm[1])
     for item in items:
         if isinstance(item, Reconstruction):
             image_yx = crop_or_pad(item.image_yx, kept_y, 0)

@@ -88,6 +88,8 @@ def whole_line(
     for text in place.notes:
         report.warn(text)
     data_cx = np.asarray(acquisition.data, dtype=np.complex64)[:, place.samples]
+    if not data_cx.shape[0]:
+        raise DataError("a readout of 0 channels", "at least one", "correct active_channels in the converter")
     # The samples go where ifftshift would move them: the centre, grid_x // 2, to the first place.
     grid_cx, centre = np.zeros((data_cx.shape[0], place.grid_x), np.complex64), place.grid_x // 2
     before = min(max(centre - place.start, 0), data_cx.shape[1])

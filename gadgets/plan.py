@@ -68,6 +68,7 @@ def build_plan(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline, card: Card
     slab = partitions((encoded_xyz, encoded_fov_mm), (recon_xyz, recon_fov_mm), limits, notes)
     encoded_xyz = (encoded_xyz[0], encoded_xyz[1], slab.encoded)
     recon_xyz = (recon_xyz[0], recon_xyz[1], slab.images)
+    encoding.image_rows(encoded_xyz[1], encoded_fov_mm[1], recon_fov_mm[1])
     acceleration_y, calibration = encoding.acceleration(first.parallelImaging, notes)
     plan = Plan(
         pipeline=pipeline,
