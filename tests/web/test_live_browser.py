@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 from importlib import resources
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import hosts
@@ -150,6 +151,31 @@ def test_a_failed_session_is_shown_with_its_reason_and_so_is_a_fallback(live, br
     assert "fallback" in browser.find_element("css selector", PAST).text
     points = browser.find_element("id", "points").text
     assert "Session 2: 2 of 2 slices not made by the network" in points
+
+
+REPORT = """<!doctype html><title>report</title><p id="said">before</p><img src="https://example.invalid/a.png">
+<script>document.getElementById("said").textContent = "its own script ran";
+let reached = "nothing"; try { reached = String(parent.document.cookie + localStorage.length); } catch { }
+document.title = reached;
+fetch("/api/sessions").then(() => { document.title = "the server"; }, () => { document.title += ", no request"; });
+</script>"""
+
+
+def test_a_report_is_linked_and_opens_where_it_reaches_nothing(live, browser, tmp_path):
+    (tmp_path / "report.html").write_text(REPORT)
+    hosts.session(live.port, hosts.fire())
+    until(browser, f"return document.querySelector('{PAST}')")
+    live.page.ledger.find(1).account.keeping = SimpleNamespace(path=tmp_path, name="spool")
+    link = until(browser, f"return document.querySelector('{PAST} a')?.href")
+    assert link == f"{live.page.address}sessions/1/report.html"
+    browser.get(link)
+    until(browser, "return document.title.endsWith('no request')")
+    assert browser.title == "nothing, no request"
+    assert browser.find_element("id", "said").text == "its own script ran"
+    refused = [entry["message"] for entry in browser.get_log("browser")]
+    assert refused and all("Content Security Policy" in message for message in refused)
+    browser.get_log("performance")  # has the request that was refused
+    browser.get(live.page.address)
 
 
 def test_a_phone_shows_all_without_moving_sideways_and_keys_are_enough(live, browser):
