@@ -25,7 +25,7 @@ from smug_recon.gadgets.prewhiten import NoiseScan, prewhiten
 
 log = logging.getLogger(__name__)
 
-EVERY = 8
+EVERY = 4
 """Lines of a slice from one look at its centre to the next."""
 AHEAD_BYTES = 128 << 20
 """Memory of the maps that may wait for their slices; the maps of further slices are made in their turn."""
