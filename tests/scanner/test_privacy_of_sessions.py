@@ -10,6 +10,9 @@ import pytest
 from marked import BROKEN, MARK, TITLE, identified
 from small_scan import header_xml
 
+from smug_recon.pipeline import SpoolSettings
+from smug_recon.spool.record import STREAM
+
 OPENINGS = {
     "FIRE": lambda xml: hosts.name("smug-cartesian") + hosts.text(3, xml, nul=True),
     "client": lambda xml: hosts.name("Generic_Cartesian_SMUG.xml") + hosts.text(3, xml),
@@ -69,3 +72,15 @@ def test_a_session_that_fails_says_nothing_of_the_patient(start, model, caplog, 
     heard = hosts.HostEnd(server.port).talk(OPENINGS["FIRE"](identified(header_xml())), *parts)
     told = [*heard.texts, fetched(server, "metrics"), caplog.text, *capfd.readouterr()]
     assert not [text for text in told if MARK.search(text) or TITLE.search(text)]
+
+
+def test_a_spool_names_the_patient_in_the_stream_alone(start, tmp_path):
+    server = start(spool=SpoolSettings(folder=tmp_path))
+    heard = hosts.session(server.port, OPENINGS["FIRE"](identified(header_xml())))
+    assert heard.images
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    streams = [path for path in files if path.name == STREAM]
+    assert streams and MARK.search(streams[0].read_bytes().decode("latin-1"))
+    for path in files:
+        assert not MARK.search(path.relative_to(tmp_path).as_posix())
+        assert path in streams or not MARK.search(path.read_bytes().decode("latin-1")), path.name
