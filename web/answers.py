@@ -25,12 +25,12 @@ REPORT_POLICY = (
 """A report carries everything in one file; it may run its own script, apart from this page and without any request."""
 MOST_REPORT_BYTES = 256 << 20
 
+SCRIPTS = ("live", "cards", "past", "tiles", "details", "viewer", "parts")
 FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/live.css": ("live.css", "text/css; charset=utf-8"),
-    "/live.js": ("live.js", "text/javascript; charset=utf-8"),
-    "/cards.js": ("cards.js", "text/javascript; charset=utf-8"),
     "/favicon.svg": ("favicon.svg", "image/svg+xml"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in SCRIPTS},
 }
 SESSION = re.compile(r"/api/sessions/([1-9][0-9]{0,9})")
 PICTURE = re.compile(r"/sessions/([1-9][0-9]{0,9})/([1-9][0-9]{0,9})\.png")

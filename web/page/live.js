@@ -1,5 +1,9 @@
 // Asks the server once a second and shows what it says; keeps asking when the server is away.
-import { byId, put, clockTime, seconds, plural, updateCard, updatePast, updateTiles, viewer } from "./cards.js";
+import { updateCards } from "./cards.js";
+import { byId, clockTime, plural, put, seconds } from "./parts.js";
+import { updatePast } from "./past.js";
+import { updateTiles } from "./tiles.js";
+import { viewer } from "./viewer.js";
 
 const EVERY_MS = 1000, HIDDEN_MS = 5000, PATIENCE_MS = 5000;
 let boot = null, lastHeard = null, lost = false, offset = 0;
@@ -32,7 +36,7 @@ function show(found) {
   points(health.points, health.more);
   put(byId("version"), server.version);
   updateTiles(server);
-  updateCard.all(byId("running"), running, server);
+  updateCards(byId("running"), running, server);
   byId("nobody").hidden = running.length > 0;
   updatePast(byId("past-rows"), past, server);
   byId("past").hidden = past.length === 0;
