@@ -14,8 +14,6 @@ from torch.nn import functional
 
 from smug_recon.errors import ModelError
 
-MULTIPLE = 8
-
 
 def _conv3(incoming: int, outgoing: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(incoming, outgoing, 3, stride=stride, padding=1)
