@@ -60,8 +60,8 @@ def measured(name: str, model: Model, overrides: dict[str, Any] | None = None, *
 
 def patterns(model: Model) -> None:
     """Regular sampling with 24 calibration lines beside variable density of the same and of the named acceleration."""
-    for acceleration in (2, 3, 4):
-        print(measured(f"regular R={acceleration}", model, acceleration=acceleration, pattern="regular"))
+    for acceleration in (2.0, 3.0, 4.0):
+        print(measured(f"regular R={acceleration:g}", model, acceleration=acceleration, pattern="regular"))
     for acceleration in (1.78, 2.4, 2.9, 3, 4):
         print(measured(f"variable density R={acceleration:g}", model, acceleration=acceleration))
 
