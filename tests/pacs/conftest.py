@@ -25,7 +25,7 @@ from smug_recon.dicom import write_dicom
 from smug_recon.pacs import Destination
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def no_sockets_left() -> Iterator[None]:
     """pynetdicom 3.0.4 leaves the socket of a refused connection to the garbage collector (transport.py, connect):
     collected here, where ``UNCLOSED`` of the modules lets it pass, and not in the test of another room."""
