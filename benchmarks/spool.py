@@ -57,7 +57,7 @@ def run(size: Size, folder: Path | None = None) -> Result:
     logging.getLogger("smug_recon.spool").setLevel(logging.WARNING)
     try:
         with tempfile.TemporaryDirectory(prefix="spools-", dir=folder) as spools:
-            settings = SpoolSettings(folder=Path(spools), days=0)
+            settings = SpoolSettings.model_validate({"folder": spools, "days": 0})
 
             def chain(items: list[Any]) -> None:
                 for _ in gathered(items, plan, header, Report()):

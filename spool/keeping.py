@@ -116,7 +116,7 @@ class Keeping:
         """The settings are known: they are kept beside the bytes, and ``alarm`` is told from now on."""
         self.alarm = alarm
         if self.trouble:  # before anybody could be told
-            alarm(f"THE RAW DATA ARE NOT KEPT: {self.trouble}; the scan goes on")
+            alarm(self._complaint())
         if self._spool is None and not self._off:
             if pipeline.spool.folder is None:
                 self._leave_off()
@@ -170,10 +170,15 @@ class Keeping:
 
     def _look(self) -> None:
         if self._spool is not None and self._spool.trouble and not self.trouble:
-            self.trouble = self._spool.trouble
-            self.alarm(
-                f"THE RAW DATA ARE NOT KEPT ANY MORE: {self.trouble} (spool {self.name}); the scan goes on"
-            )
+            self._complain(self._spool.trouble)
+
+    def _complain(self, reason: str) -> None:
+        self.trouble = reason
+        self.alarm(self._complaint())
+
+    def _complaint(self) -> str:
+        of = f" (spool {self.name})" if self.name else ""
+        return f"THE RAW DATA ARE NOT KEPT: {self.trouble}{of}; the scan goes on"
 
 
 def end_of_header(start: bytes | bytearray) -> int | None:

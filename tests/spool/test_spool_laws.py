@@ -343,3 +343,20 @@ def test_check_says_where_raw_data_are_kept_and_that_it_can_be_written(
         main()
     printed = capsys.readouterr()
     assert (left.value.code or 0) == code and said in printed.out + printed.err
+
+
+def test_a_spool_that_cannot_begin_is_said_once_there_is_somebody_to_tell(settings, monkeypatch, caplog):
+    """No thread for it, say: the session begins all the same, and its images say so."""
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(writer.threading.Thread, "start", start)
+    keeping, said = Keeping(settings()), []
+    keeping.hear(HANDSHAKE)
+    keeping.begin()
+    assert "NOT KEPT: can't start new thread" in caplog.text
+    keeping.settled(load_pipeline(), said.append)
+    keeping.hear(READOUT)
+    keeping.end()
+    assert len(said) == 1 and "NOT KEPT" in said[0] and keeping.footnote() == ""
