@@ -18,7 +18,7 @@ from smug_recon.errors import DataError, SmugReconError
 DAMAGED = "the raw file is damaged or was not copied completely: copy or convert it again"
 BEST_COMPRESSION = 1100
 """No filter of HDF5 packs tighter than deflate, 1032 to 1: a table that claims more was never written."""
-SMALL = 1 << 16
+SMALL = 1 << 12
 """Bytes that a table may claim whatever is stored of it."""
 
 _FROM_H5PY = (

@@ -58,7 +58,7 @@ def main() -> int:
 
 def one_process(name: str, runs: int, seconds: float) -> dict:
     """Run libFuzzer once over one target and note what it did."""
-    from fuzz_targets import TARGETS
+    from fuzz_targets import TARGETS, memory
 
     target, folder = TARGETS[name], WORK / name
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
@@ -83,10 +83,15 @@ def one_process(name: str, runs: int, seconds: float) -> dict:
     ]
     command += [folder / "corpus", HERE / "corpus" / name]
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="smug-fuzz-") as made:
+    with tempfile.TemporaryDirectory(prefix="smug-fuzz-", dir=memory()) as made:
         layout(Path(made))
         path = os.pathsep.join([made, str(HERE)])
-        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "TMPDIR": made}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": path,
+            "OMP_NUM_THREADS": "1",
+            "SMUG_RECON_FUZZ_FOLDER": made,
+        }
         ran = subprocess.run(
             list(map(str, command)),
             env=environment,

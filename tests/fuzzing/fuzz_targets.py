@@ -258,11 +258,20 @@ def chain() -> Run:
     return run
 
 
+_folders: list[tempfile.TemporaryDirectory[str]] = []
+
+
 def _file(name: str) -> Path:
-    """A file in memory where there is such a folder; it is written anew for every input."""
-    memory = Path("/dev/shm")
-    folder = tempfile.mkdtemp(prefix="smug-fuzz-", dir=memory if os.access(memory, os.W_OK) else None)
-    return Path(folder) / name
+    """A file, in memory where there is such a folder, that is written anew for every input; it goes with the process."""
+    folder = tempfile.TemporaryDirectory(prefix="smug-fuzz-", dir=memory())
+    _folders.append(folder)
+    return Path(folder.name) / name
+
+
+def memory() -> str | None:
+    """A folder in memory; that of ``scripts/fuzz``, which removes it even if the process dies."""
+    given = os.environ.get("SMUG_RECON_FUZZ_FOLDER")
+    return given or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
 
 
 def _ids(*numbers: int) -> tuple[bytes, ...]:
