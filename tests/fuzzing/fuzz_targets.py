@@ -17,6 +17,7 @@ Each is made by a function that imports what it needs, so that a fuzzer instrume
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import os
@@ -258,13 +259,10 @@ def chain() -> Run:
     return run
 
 
-_folders: list[tempfile.TemporaryDirectory[str]] = []
-
-
 def _file(name: str) -> Path:
     """A file, in memory where there is such a folder, that is written anew for every input; it goes with the process."""
     folder = tempfile.TemporaryDirectory(prefix="smug-fuzz-", dir=memory())
-    _folders.append(folder)
+    atexit.register(folder.cleanup)
     return Path(folder.name) / name
 
 
