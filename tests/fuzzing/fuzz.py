@@ -50,9 +50,12 @@ def main() -> int:
             entry = one_process(name, given.runs - done[name], min(length, left or length))
             done[name] += max(entry["inputs"], 1)
             print(json.dumps(entry), flush=True)
-    found = sorted(WORK.glob("*/findings/*.txt"))
-    for path in found:
-        print(f"{path.relative_to(ROOT)}: {path.read_text().splitlines()[0]}")
+    found = sorted(
+        path for name in names for path in (WORK / name / "findings").glob("*") if path.suffix != ".bin"
+    )
+    for path in found:  # beside exceptions (.txt) what libFuzzer writes: timeout-, crash-, oom-
+        what = path.read_text().splitlines()[0] if path.suffix == ".txt" else "see last.log"
+        print(f"{path.relative_to(ROOT)}: {what}")
     return 1 if found else 0
 
 
