@@ -40,7 +40,9 @@ def command(
     ),
     spool_gigabytes: float = typer.Option(50.0, min=0.001, help="All spools together, at most."),
     spool_session_gigabytes: float = typer.Option(20.0, min=0.001, help="The spool of one session, at most."),
-    spool_days: float = typer.Option(7.0, min=0.0, help="Then spools of sessions that went well are removed."),
+    spool_days: float = typer.Option(
+        7.0, min=0.0, help="Then spools of sessions that went well are removed."
+    ),
     verbose: Verbose = False,
 ) -> None:
     """Serve MRD sessions of FIRE, OpenRecon, gadgetron_ismrmrd_client and Gadgetron <connect>.
