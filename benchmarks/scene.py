@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import ismrmrd
@@ -26,7 +28,6 @@ from smug_recon.simulation.settings import ScanSettings
 @functools.lru_cache(maxsize=4)
 def scan_of(matrix_yx: tuple[int, int], coils: int, acs: int, slices: int = 1) -> RawScan:
     """Simulate a scan, R = 4, with noise scan and oversampling; the same for the same arguments."""
-    quiet()
     settings = ScanSettings(
         matrix_xy=(matrix_yx[1], matrix_yx[0]),
         coils=coils,
@@ -68,9 +69,16 @@ def shipped_pipeline(**overrides: Any) -> Pipeline:
     return load_pipeline().with_overrides({"device": "cpu", **given})
 
 
-def quiet() -> None:
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
     """Keep the log of the chain out of the tables."""
-    logging.getLogger("smug_recon").setLevel(logging.ERROR)
+    log = logging.getLogger("smug_recon")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def relative(found: Tensor, truth: Tensor) -> float:

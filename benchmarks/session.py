@@ -28,8 +28,8 @@ def size_of(name: str) -> Size:
 
 def results_of(names: Iterable[str], size: str) -> list[Result]:
     """Run some benchmarks."""
-    quiet()
-    return [without_aims(benchmark(name)(size_of(size))) for name in names]
+    with quiet():
+        return [without_aims(benchmark(name)(size_of(size))) for name in names]
 
 
 def without_aims(result: Result) -> Result:
@@ -52,7 +52,6 @@ def measure(
     Raises:
         ConfigurationError: no such benchmark or size.
     """
-    quiet()
     chosen = size_of(size) if rounds is None else replace(size_of(size), rounds=rounds)
     names = (
         [known for known in ALL if known != "gpu" or torch.cuda.is_available()] if name == "all" else [name]
@@ -63,7 +62,8 @@ def measure(
     results = []
     for known, work in zip(names, works, strict=True):
         began_s = time.perf_counter()
-        result = without_aims(work(chosen))
+        with quiet():
+            result = without_aims(work(chosen))
         results.append(result)
         say(markdown(result))
         say(f"({known}: {time.perf_counter() - began_s:.0f} s)\n")

@@ -7,7 +7,6 @@ FOLDER lies on the disk that is to be measured (default: the folder for temporar
 
 from __future__ import annotations
 
-import logging
 import socket
 import statistics
 import sys
@@ -54,7 +53,6 @@ def run(size: Size, folder: Path | None = None) -> Result:
     payload = b"".join(b"\xf0\x03" + bytes(item.getHead()) + item.data.tobytes() for item in readouts)
     count, threads = len(readouts), torch.get_num_threads()
     torch.set_num_threads(1)
-    logging.getLogger("smug_recon.spool").setLevel(logging.WARNING)
     try:
         with tempfile.TemporaryDirectory(prefix="spools-", dir=folder) as spools:
             settings = SpoolSettings.model_validate({"folder": spools, "days": 0})

@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from scanner_session import messages
 
@@ -40,6 +41,17 @@ def play(port: int, raw: Path) -> None:
         taker.join()
 
 
+def past(address: str) -> list[dict[str, Any]]:
+    """Return the sessions that are over, once all three are: a server books a session after its host has gone."""
+    limit = time.monotonic() + 30
+    while True:
+        with urllib.request.urlopen(f"{address}api/sessions") as answer:
+            found = json.load(answer)["past"]
+        if len(found) == len(SCANS) or time.monotonic() > limit:
+            return sorted(found, key=lambda session: session["number"])
+        time.sleep(0.1)
+
+
 def main() -> None:
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     matrix, slices = (int(given) for given in sys.argv[2:4]) if len(sys.argv) > 3 else (64, 2)
@@ -61,9 +73,7 @@ def main() -> None:
                 hosts = [threading.Thread(target=play, args=(int(line.split()[-1]), raw)) for raw in raws]
                 [host.start() for host in hosts]
                 [host.join() for host in hosts]
-                with urllib.request.urlopen(f"{address}api/sessions") as answer:
-                    found = json.load(answer)
-                for session in sorted(found["past"], key=lambda session: session["number"]):
+                for session in past(address):
                     print(
                         f"session {session['number']}: {session['outcome']}, {session['images']} images",
                         flush=True,

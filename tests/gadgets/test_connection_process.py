@@ -72,7 +72,7 @@ def test_connect_runs_the_reconstruction_on_loopback(monkeypatch):
     import smug_recon.gadgets
 
     called = []
-    monkeypatch.setattr(listening, "listen", lambda *arguments: called.append(arguments))
+    monkeypatch.setattr(listening, "listen", lambda *given, **named: called.append((given, named)))
     monkeypatch.setattr(sys, "argv", ["listen", "18000"])
     listening.main()
-    assert called == [(18000, smug_recon.gadgets.reconstruct, "127.0.0.1")]
+    assert called == [((18000, smug_recon.gadgets.reconstruct, "127.0.0.1"), {"allow": []})]

@@ -138,9 +138,11 @@ def test_a_node_killed_in_mid_scan_leaves_a_spool_that_gives_its_complete_slices
         "reconstruct", "smug_recon.gadgets", SMUG_RECON_SPOOL=str(spools), OMP_NUM_THREADS="1"
     )
     begin = parent.handshake(parent.CONFIG_XML, header_xml(slices=2).encode())
-    sent = begin + b"".join(LINES[:-5]) + LINES[-5][:99]
-    threading.Thread(target=process.host.sendall, args=(sent,), daemon=True).start()
+    whole, half = begin + b"".join(LINES[:-5]), LINES[-5][:99]
+    sent = whole + half
+    threading.Thread(target=process.host.sendall, args=(whole,), daemon=True).start()
     first = parent_image(process.host)
+    process.host.sendall(half)  # half a line any earlier would be waited for before the image
     process.process.send_signal(signal.SIGKILL)
     assert process.exit_code() == -signal.SIGKILL
     (kept,) = SpoolFolder(SpoolSettings(folder=spools)).spools()
