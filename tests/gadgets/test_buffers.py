@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import ismrmrd
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from smug_recon.gadgets import front_end as ours
 from smug_recon.gadgets import model as model_module
 from smug_recon.gadgets import reconstruct_buffers
 from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.wire import GuardedSocket
 from smug_recon.pipeline import load_pipeline
 
 BANDWIDTH = 0.8  # of header_xml
@@ -209,24 +212,29 @@ def encoding_xml() -> str:
     return xml[xml.index("<encoding>") : xml.index("</encoding>") + len("</encoding>")]
 
 
-def test_slices_leave_with_their_message_not_at_the_end(conventional) -> None:
+def test_slices_leave_with_their_message_not_at_the_end(conventional, monkeypatch) -> None:
     """Three repetitions, triggered: the images of the first are here before the second is sent."""
     options = {"slices": 2, "repetitions": 3}
     messages = messages_of("buffers", scan_of(2, repetitions=3).readouts, options, "repetition")
-    arrived: list[int] = []
+    left, flush = threading.Event(), GuardedSocket.flush
+
+    def noted(wire: GuardedSocket) -> None:
+        flush(wire)
+        left.set()
+
+    monkeypatch.setattr(GuardedSocket, "flush", noted)
     node = Node(reconstruct_buffers)
     config = b'<configuration><property name="prewhitened_upstream" value="true"/></configuration>'
-    node.host.settimeout(30)
+    before_the_rest: list[bool] = []
 
     def sent():
         yield handshake(config, header_xml(**options).encode()) + messages[0]
-        node.host.recv(1, 2)  # MSG_PEEK: wait for the first image
-        arrived.append(1)
+        before_the_rest.append(left.wait(30))
         yield from messages[1:]
         yield CLOSE
 
     answer = node.talk(sent())
-    assert node.error is None and len(answer.items) == 6 and arrived == [1]
+    assert node.error is None and len(answer.items) == 6 and before_the_rest == [True]
 
 
 @pytest.mark.parametrize(("encoded", "kept"), [(96, 48), (98, 49), (97, 48)])
