@@ -63,7 +63,8 @@ def stoppable(wire: GuardedSocket, grace_s: float) -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, lambda number, frame: None)
     signal.signal(signal.SIGALRM, end)
     waking = signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=watch, args=(hears, wire, grace_s, over), name="stop", daemon=True).start()
+    watcher = threading.Thread(target=watch, args=(hears, wire, grace_s, over), name="stop", daemon=True)
+    watcher.start()
     try:
         yield
         over.set()
@@ -73,6 +74,10 @@ def stoppable(wire: GuardedSocket, grace_s: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, signal.SIG_IGN)  # one may still be under way
         signal.signal(signal.SIGTERM, before)
         tells.close()
+        if over.is_set() or not TOLD.is_set():
+            watcher.join(
+                LAST_WORD_S
+            )  # a thread that wakes up while the interpreter is being taken down can abort it
 
 
 def watch(hears: socket.socket, wire: GuardedSocket, grace_s: float, over: threading.Event) -> None:
