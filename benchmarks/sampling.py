@@ -16,7 +16,7 @@ from typing import Any
 import ismrmrd
 import numpy as np
 
-from smug_recon.gadgets.model import Model, load_model
+from smug_recon.gadgets.solve.model import Model, load_model
 from smug_recon.gadgets.stream import run
 from smug_recon.pipeline import load_pipeline
 from smug_recon.simulation.scan import simulate_scan
@@ -91,7 +91,7 @@ def compression(model: Model) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for noisy in ("smug_recon.gadgets.timing", "smug_recon.gadgets.virtual_coils"):
+    for noisy in ("smug_recon.gadgets.timing", "smug_recon.gadgets.readouts.virtual_coils"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     chosen = sys.argv[1:] or ["patterns", "folding", "calibration", "compression"]
     settings = load_pipeline()

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from smug_recon.benchmarks.sizes import Size
-from smug_recon.gadgets.coils import coil_maps
+from smug_recon.gadgets.header.plan import build_plan
 from smug_recon.gadgets.items import Slice
-from smug_recon.gadgets.model import Model, load_model
-from smug_recon.gadgets.plan import build_plan
+from smug_recon.gadgets.maps.coils import coil_maps
+from smug_recon.gadgets.solve.model import Model, load_model
 from smug_recon.gadgets.stream import gathered
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import Pipeline, load_pipeline

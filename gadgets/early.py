@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from smug_recon.errors import SmugReconError, StreamError
 
 if TYPE_CHECKING:
-    from smug_recon.gadgets.connection import GuardedConnection
-    from smug_recon.gadgets.model import Model
+    from smug_recon.gadgets.solve.model import Model
+    from smug_recon.gadgets.wire.connection import GuardedConnection
     from smug_recon.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,8 @@ def prepare_while_reading(
     Raises:
         What loading raises; the host is not read by anybody else when it does. The items raise what reading raises.
     """
-    from smug_recon.gadgets.plan import build_plan
-    from smug_recon.gadgets.units import correct_units
+    from smug_recon.gadgets.header.plan import build_plan
+    from smug_recon.gadgets.header.units import correct_units
 
     build_plan(correct_units(host.header)[0], pipeline)
     began = time.perf_counter()
@@ -85,8 +85,8 @@ def prepare_while_reading(
 
 def load_and_warm_up(host: GuardedConnection, pipeline: Pipeline) -> Model:
     """Load the model of the pipeline and run it at the size that the header announces."""
+    from smug_recon.gadgets.header.units import correct_units
     from smug_recon.gadgets.stream import prepare
-    from smug_recon.gadgets.units import correct_units
 
     return prepare(correct_units(host.header)[0], pipeline, None)[1]
 

@@ -20,20 +20,20 @@ from smug_recon.gadgets.items import NOISE, not_imaging, only_calibration
 if TYPE_CHECKING:
     import gadgetron.external
 
-    from smug_recon.gadgets.plan import Plan
+    from smug_recon.gadgets.header.plan import Plan
 
 
 def reconstruct_buffers(connection: gadgetron.external.Connection) -> None:
     """Reconstruct the scan that arrives in ReconData (1023), acquisition buckets (1050) or plain readouts."""
-    from smug_recon.gadgets.connection import session
-    from smug_recon.gadgets.spooled import spooled
+    from smug_recon.gadgets.wire.connection import session
+    from smug_recon.gadgets.wire.spooled import spooled
 
     with spooled("reconstruct_buffers") as spool, session(connection) as host:
         from smug_recon.configuration import pipeline_of
-        from smug_recon.gadgets.buffers import MessageArrival, unpack
         from smug_recon.gadgets.notebook import observer_of_environment
         from smug_recon.gadgets.stream import prepare, run
         from smug_recon.gadgets.timing import Report
+        from smug_recon.gadgets.wire.buffers import MessageArrival, unpack
 
         spool.listen(host)
         pipeline, arrival = pipeline_of(host.config), MessageArrival()

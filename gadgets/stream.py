@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import gadgetron.external
     import ismrmrd
 
-    from smug_recon.gadgets.completion import Arrival
-    from smug_recon.gadgets.maps_ahead import MapsAhead
-    from smug_recon.gadgets.model import Model
-    from smug_recon.gadgets.plan import Plan
+    from smug_recon.gadgets.header.plan import Plan
+    from smug_recon.gadgets.maps.maps_ahead import MapsAhead
+    from smug_recon.gadgets.readouts.completion import Arrival
+    from smug_recon.gadgets.solve.model import Model
     from smug_recon.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ def reconstruct(connection: gadgetron.external.Connection) -> None:
     Pipeline, header, model and device are checked before the first readout; every failure reaches the host as
     text.
     """
-    from smug_recon.gadgets.connection import session
-    from smug_recon.gadgets.spooled import spooled
+    from smug_recon.gadgets.wire.connection import session
+    from smug_recon.gadgets.wire.spooled import spooled
 
     with spooled() as spool, session(connection) as host:
         from smug_recon.configuration import pipeline_of
@@ -77,8 +77,8 @@ def run(
     import ismrmrd
 
     from smug_recon.errors import DataError
-    from smug_recon.gadgets.slice_partitions import put_right
-    from smug_recon.gadgets.units import correct_units
+    from smug_recon.gadgets.header.units import correct_units
+    from smug_recon.gadgets.readouts.slice_partitions import put_right
 
     report = report or Report()
     header, slips = correct_units(header)
@@ -114,9 +114,9 @@ def goes_back(item: Any, pipeline: Pipeline) -> bool:
 
 def prepare(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline, model: Model | None) -> tuple[Plan, Model]:
     """Check header and model against each other and warm the model up, before any data flow."""
-    from smug_recon.gadgets.absent import model_of
-    from smug_recon.gadgets.guard import warmed_up
-    from smug_recon.gadgets.plan import build_plan
+    from smug_recon.gadgets.header.plan import build_plan
+    from smug_recon.gadgets.solve.absent import model_of
+    from smug_recon.gadgets.solve.guard import warmed_up
 
     build_plan(header, pipeline)  # the header first: it costs nothing
     model = model or model_of(pipeline)
@@ -137,18 +137,18 @@ def chain(
     arrival: Arrival | None = None,
 ) -> Iterator[Any]:
     """Compose the stages."""
-    from smug_recon.gadgets.coils import coil_maps
-    from smug_recon.gadgets.dress import dress
-    from smug_recon.gadgets.echo import complete_echoes
-    from smug_recon.gadgets.guard import Guarded
-    from smug_recon.gadgets.maps_ahead import MapsAhead
-    from smug_recon.gadgets.matrix import to_recon_matrix
-    from smug_recon.gadgets.partial_fourier import complete
-    from smug_recon.gadgets.scale import scale
-    from smug_recon.gadgets.slab import split
-    from smug_recon.gadgets.trained_range import compare_with_training
-    from smug_recon.gadgets.unroll import unroll
-    from smug_recon.gadgets.virtual_coils import compress_coils
+    from smug_recon.gadgets.header.trained_range import compare_with_training
+    from smug_recon.gadgets.images.dress import dress
+    from smug_recon.gadgets.images.echo import complete_echoes
+    from smug_recon.gadgets.images.matrix import to_recon_matrix
+    from smug_recon.gadgets.images.partial_fourier import complete
+    from smug_recon.gadgets.images.scale import scale
+    from smug_recon.gadgets.maps.coils import coil_maps
+    from smug_recon.gadgets.maps.maps_ahead import MapsAhead
+    from smug_recon.gadgets.readouts.virtual_coils import compress_coils
+    from smug_recon.gadgets.solve.guard import Guarded
+    from smug_recon.gadgets.solve.slab import split
+    from smug_recon.gadgets.solve.unroll import unroll
 
     timed, network = report.timed, Guarded.of(model, report)
     ahead = MapsAhead(plan)
@@ -177,14 +177,14 @@ def gathered(
     ahead: MapsAhead | None = None,
 ) -> Iterator[Any]:
     """Compose the stages from readouts to whitened slices; training on measured scans goes through them as well."""
-    from smug_recon.gadgets.completion import Arrival
-    from smug_recon.gadgets.gather import Limits, gather
-    from smug_recon.gadgets.oversampling import remove_oversampling
-    from smug_recon.gadgets.prewhiten import NoiseScan, prewhiten
-    from smug_recon.gadgets.reference_scan import ReferenceScan
-    from smug_recon.gadgets.surface_coil import unflag_if_all
-    from smug_recon.gadgets.units import watch_dwell_times
-    from smug_recon.gadgets.virtual_coils import leave_out_silent
+    from smug_recon.gadgets.header.units import watch_dwell_times
+    from smug_recon.gadgets.maps.reference_scan import ReferenceScan
+    from smug_recon.gadgets.readouts.completion import Arrival
+    from smug_recon.gadgets.readouts.gather import Limits, gather
+    from smug_recon.gadgets.readouts.oversampling import remove_oversampling
+    from smug_recon.gadgets.readouts.prewhiten import NoiseScan, prewhiten
+    from smug_recon.gadgets.readouts.surface_coil import unflag_if_all
+    from smug_recon.gadgets.readouts.virtual_coils import leave_out_silent
 
     arrival, noise, timed = arrival or Arrival(), NoiseScan(report), report.timed
     if ahead is not None:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from smug_recon.gadgets.kinds import Failure
 from smug_recon.gadgets.observer import NOBODY, Observer
+from smug_recon.gadgets.solve.kinds import Failure
 
 log = logging.getLogger(__name__)
 

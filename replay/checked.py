@@ -55,9 +55,9 @@ def check(
 
     Of a pipe only the header is known in advance (``heads`` is None).
     """
-    from smug_recon.gadgets.absent import model_of
-    from smug_recon.gadgets.plan import build_plan
-    from smug_recon.gadgets.survey import survey
+    from smug_recon.gadgets.header.plan import build_plan
+    from smug_recon.gadgets.header.survey import survey
+    from smug_recon.gadgets.solve.absent import model_of
 
     pipeline = pipeline_of(configuration)
     plan = build_plan(header, pipeline)

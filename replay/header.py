@@ -13,8 +13,8 @@ from xsdata.formats.dataclass.parsers import XmlParser
 from xsdata.formats.dataclass.parsers.config import ParserConfig
 
 from smug_recon.errors import HeaderError, StreamError
-from smug_recon.gadgets.units import correct_units
-from smug_recon.gadgets.xml import refuse_entities
+from smug_recon.gadgets.header.units import correct_units
+from smug_recon.gadgets.wire.xml import refuse_entities
 from smug_recon.replay.mending import mend
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def parse_header(xml: bytes) -> tuple[ismrmrd.xsd.ismrmrdHeader, bytes]:
     """The parsed header and the bytes to send, as a Gadgetron parses and writes it anew; HeaderError if none.
 
     What ismrmrd's own parser refuses is put in order (``mending.py``), slips of unit are mended or reported
-    (``gadgets/units.py``); each is said in the log.
+    (``gadgets/header/units.py``); each is said in the log.
     """
     xml = xml.rstrip(b"\0 \r\n\t")
     try:

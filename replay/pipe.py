@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from smug_recon.errors import StreamError
-from smug_recon.gadgets.connection import WRITERS
-from smug_recon.gadgets.wire import GuardedSocket
+from smug_recon.gadgets.wire.connection import WRITERS
+from smug_recon.gadgets.wire.sockets import GuardedSocket
 from smug_recon.replay import wire
 
 FILE_BYTES = 2**20

@@ -18,7 +18,7 @@ from smug_recon.replay.pipe import MessagePipe
 from smug_recon.replay.source import Raw
 
 if TYPE_CHECKING:
-    from smug_recon.gadgets.model import Model
+    from smug_recon.gadgets.solve.model import Model
     from smug_recon.gadgets.timing import Report
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from typing import Any, cast
 import numpy as np
 
 from smug_recon.errors import ConfigurationError, DataError, StreamError
-from smug_recon.gadgets import protocol, readers
-from smug_recon.gadgets.wire import GuardedSocket
+from smug_recon.gadgets.wire import protocol, readers
+from smug_recon.gadgets.wire.sockets import GuardedSocket
 from smug_recon.replay import wire
 from smug_recon.replay.mrdstream import StreamRaw
 from smug_recon.spool.folder import spools

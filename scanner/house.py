@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from smug_recon.errors import ConfigurationError, StreamError
-from smug_recon.gadgets.protocol import Limits
+from smug_recon.gadgets.wire.protocol import Limits
 from smug_recon.pipeline import SpoolSettings
 from smug_recon.scanner.catalogue import Catalogue
 from smug_recon.scanner.metrics import Metrics
@@ -18,7 +18,7 @@ from smug_recon.scanner.onlookers import Onlookers
 from smug_recon.scanner.turns import SharedModel, Turns
 
 if TYPE_CHECKING:
-    from smug_recon.gadgets.model import Model
+    from smug_recon.gadgets.solve.model import Model
 
 log = logging.getLogger(__name__)
 

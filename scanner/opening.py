@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from smug_recon.errors import HeaderError, StreamError
-from smug_recon.gadgets.protocol import CONFIG, HEADER, TEXT, uint32
-from smug_recon.gadgets.readers import read_text
-from smug_recon.gadgets.xml import parse, refuse_entities
+from smug_recon.gadgets.wire.protocol import CONFIG, HEADER, TEXT, uint32
+from smug_recon.gadgets.wire.readers import read_text
+from smug_recon.gadgets.wire.xml import parse, refuse_entities
 from smug_recon.pipeline import DEFAULT_PIPELINE, Pipeline
 from smug_recon.scanner.catalogue import Catalogue, parameters
 from smug_recon.scanner.wire import SessionSocket

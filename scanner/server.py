@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from smug_recon.errors import ConfigurationError, StreamError
-from smug_recon.gadgets.peers import Peers
-from smug_recon.gadgets.wire import Tap
+from smug_recon.gadgets.wire.peers import Peers
+from smug_recon.gadgets.wire.sockets import Tap
 from smug_recon.scanner.house import House, stopped
 from smug_recon.scanner.opening import Opening, read_config
 from smug_recon.scanner.session import REFUSED, Account, converse

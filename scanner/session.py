@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from gadgetron.external import Connection
 
 from smug_recon.errors import SmugReconError
-from smug_recon.gadgets.connection import GuardedConnection
 from smug_recon.gadgets.early import prepare_while_reading
 from smug_recon.gadgets.timing import Report
-from smug_recon.gadgets.wire import Tap
+from smug_recon.gadgets.wire.connection import GuardedConnection
+from smug_recon.gadgets.wire.sockets import Tap
 from smug_recon.scanner.log_lines import LogLines
 from smug_recon.scanner.onlookers import Onlooker
 from smug_recon.scanner.opening import FIRE, Opening, read_opening

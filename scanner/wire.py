@@ -8,8 +8,8 @@ import threading
 import time
 
 from smug_recon.errors import StreamError
-from smug_recon.gadgets.protocol import TEXT, Limits, uint16, uint32
-from smug_recon.gadgets.wire import GuardedSocket, Tap
+from smug_recon.gadgets.wire.protocol import TEXT, Limits, uint16, uint32
+from smug_recon.gadgets.wire.sockets import GuardedSocket, Tap
 
 TICK_S = 0.25
 """How soon a waiting session notices that the server stops, in seconds."""

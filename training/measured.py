@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from smug_recon.calibration import calibration_block, espirit_maps
 from smug_recon.errors import ConfigurationError, DataError, SmugReconError
+from smug_recon.gadgets.header.plan import build_plan
 from smug_recon.gadgets.items import Slice
-from smug_recon.gadgets.plan import build_plan
 from smug_recon.gadgets.stream import gathered
 from smug_recon.gadgets.timing import Report
 from smug_recon.physics import ifft_centred

@@ -110,8 +110,8 @@ def doing(account: Account, opened: bool, queues: Queues) -> str:
 
 def scan_of(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline) -> dict[str, Any] | None:
     """Matrix (readout, phase encode, partitions), slices to come, coils, acceleration; None for what is refused."""
-    from smug_recon.gadgets.plan import build_plan
-    from smug_recon.gadgets.units import correct_units
+    from smug_recon.gadgets.header.plan import build_plan
+    from smug_recon.gadgets.header.units import correct_units
 
     try:
         plan = build_plan(correct_units(header)[0], pipeline)

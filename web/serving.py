@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from smug_recon.errors import ConfigurationError
-from smug_recon.gadgets.peers import is_loopback
+from smug_recon.gadgets.wire.peers import is_loopback
 from smug_recon.web.answers import Answer, Answers, refusal
 from smug_recon.web.ledger import Ledger
 from smug_recon.web.pictures import Pictures

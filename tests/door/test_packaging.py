@@ -20,7 +20,12 @@ def setup() -> configparser.ConfigParser:
 
 
 def rooms() -> set[str]:
-    found = {path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name != "tests"}
+    tops = [path.parent for path in ROOT.glob("*/__init__.py") if path.parent.name != "tests"]
+    found = {
+        path.parent.relative_to(ROOT).as_posix().replace("/", ".")
+        for top in tops
+        for path in top.glob("**/__init__.py")
+    }
     inside = {
         path.parent.relative_to(ROOT / "src").as_posix().replace("/", ".")
         for path in ROOT.glob("src/**/__init__.py")
@@ -36,14 +41,17 @@ def test_listed_packages_are_the_rooms_on_disk() -> None:
 def test_every_room_has_its_folder_in_the_map() -> None:
     mapped = dict(line.split(" = ") for line in setup()["options"]["package_dir"].strip().splitlines())
     for package in rooms() - {"smug_recon.commands"}:
-        assert (ROOT / mapped[package] / "__init__.py").is_file()
+        top = package if package in mapped else package.rpartition(".")[0]
+        inside = package.removeprefix(top).replace(".", "/")
+        assert (ROOT / f"{mapped[top]}{inside}" / "__init__.py").is_file()
         assert importlib.import_module(package).__doc__
 
 
 def test_the_page_on_architecture_names_every_room() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     for package in rooms() - {"smug_recon.commands", "smug_recon"}:
-        assert f"| `{package.removeprefix('smug_recon.')}/` | `{package}` |" in page, package
+        folder = package.removeprefix("smug_recon.").replace(".", "/")
+        assert f"| `{folder}/` | `{package}` |" in page, package
 
 
 def test_version_is_said_once() -> None:

@@ -52,9 +52,9 @@ def wire() -> Run:
     from gadgetron.external import Connection
 
     from smug_recon.errors import SmugReconError
-    from smug_recon.gadgets.connection import GuardedConnection
-    from smug_recon.gadgets.protocol import Limits
-    from smug_recon.gadgets.wire import GuardedSocket
+    from smug_recon.gadgets.wire.connection import GuardedConnection
+    from smug_recon.gadgets.wire.protocol import Limits
+    from smug_recon.gadgets.wire.sockets import GuardedSocket
 
     limits = Limits(**SMALL_LIMITS)
 
@@ -81,10 +81,10 @@ def handshake() -> Run:
     from smug_recon import configuration
     from smug_recon.configuration import pipeline_of
     from smug_recon.errors import SmugReconError
-    from smug_recon.gadgets.listen import GuardedHandshake
-    from smug_recon.gadgets.plan import build_plan
-    from smug_recon.gadgets.protocol import Limits
-    from smug_recon.gadgets.units import correct_units
+    from smug_recon.gadgets.header.plan import build_plan
+    from smug_recon.gadgets.header.units import correct_units
+    from smug_recon.gadgets.wire.listen import GuardedHandshake
+    from smug_recon.gadgets.wire.protocol import Limits
 
     limits = Limits(**SMALL_LIMITS)
     configuration.load_pipeline = cache(configuration.load_pipeline)  # reading YAML is a target of its own
@@ -100,7 +100,7 @@ def handshake() -> Run:
 
 def opening() -> Run:
     from smug_recon.errors import SmugReconError
-    from smug_recon.gadgets.protocol import Limits
+    from smug_recon.gadgets.wire.protocol import Limits
     from smug_recon.scanner import catalogue as shipped
     from smug_recon.scanner.catalogue import Catalogue
     from smug_recon.scanner.opening import read_opening
@@ -121,7 +121,7 @@ def opening() -> Run:
 
 def header() -> Run:
     from smug_recon.errors import SmugReconError
-    from smug_recon.gadgets.plan import build_plan
+    from smug_recon.gadgets.header.plan import build_plan
     from smug_recon.pipeline import load_pipeline
     from smug_recon.replay.header import parse_header
 
@@ -222,7 +222,7 @@ def _read_raw(path: Path) -> None:
 
 def card() -> Run:
     from smug_recon.errors import SmugReconError
-    from smug_recon.gadgets.model import read_card
+    from smug_recon.gadgets.solve.model import read_card
 
     path = _file("model.pt")
 

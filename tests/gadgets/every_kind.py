@@ -11,7 +11,7 @@ from front_end import Bucket, bucket_message
 from gadgetron.types.image_array import ImageArray
 from gadgetron.types.recon_data import ReconBit, ReconBuffer, ReconData, SamplingDescription
 
-from smug_recon.gadgets import writers
+from smug_recon.gadgets.wire import writers
 
 
 class _Parts(list[bytes]):

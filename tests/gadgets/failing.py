@@ -10,8 +10,8 @@ from typing import Any
 
 import ismrmrd
 import torch
+from small_card import CARD
 from small_scan import SmallScan, header
-from test_model import CARD
 from torch import Tensor
 
 from smug_recon.gadgets.stream import run

@@ -26,6 +26,8 @@ SMALL: dict[str, Any] = {
     "acs": 16,
     "pattern": "regular",
 }
+SLAB: dict[str, Any] = {"matrix_xy": (32, 48), "matrix_z": 8, "thickness_mm": 8.0, "oversampling": 1}
+POISSON = {**SLAB, "acceleration": 2.0, "pattern": "poisson", "acs": 8}
 
 
 @cache

@@ -9,8 +9,8 @@ import ismrmrd
 from gadgetron.external import Connection
 
 from smug_recon.errors import DataError
-from smug_recon.gadgets.connection import session
-from smug_recon.gadgets.protocol import Limits
+from smug_recon.gadgets.wire.connection import session
+from smug_recon.gadgets.wire.protocol import Limits
 
 PATIENT = Limits(stall_seconds=20.0, drain_seconds=30.0, drain_idle_seconds=20.0)  # for a busy test machine
 HASTY = Limits(stall_seconds=0.6, drain_seconds=5.0, drain_idle_seconds=0.6)  # where silence is the point

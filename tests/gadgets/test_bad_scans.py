@@ -195,7 +195,7 @@ def test_lines_without_an_image_are_an_error(conventional_model: Any) -> None:
 
 
 def test_lines_that_are_not_finite_are_left_out_of_a_slab(conventional_model: Any) -> None:
-    from test_fallback_slabs import SLAB
+    from simulated import SLAB
 
     raw = simulated.scan(**{**SLAB, "acceleration": 1.0, "calibration": "none"})
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from simulated import header_of, parts_of, reconstructed, scan
 
-from smug_recon.gadgets.plan import build_plan
-from smug_recon.gadgets.survey import survey
+from smug_recon.gadgets.header.plan import build_plan
+from smug_recon.gadgets.header.survey import survey
 from smug_recon.pipeline import load_pipeline
 
 

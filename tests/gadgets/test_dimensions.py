@@ -14,7 +14,7 @@ import torch
 from simulated import NOISE, Result, header_of, parts_of, readouts_of, reconstructed, scan
 from small_scan import LINES_Y, SmallScan, header
 
-from smug_recon.gadgets.assemble import weights
+from smug_recon.gadgets.readouts.assemble import weights
 from smug_recon.simulation.scores import score
 
 TINY: dict[str, Any] = {"matrix_xy": (24, 32), "coils": 4, "acs": 16, "acceleration": 1.0}
@@ -119,7 +119,7 @@ def test_lines_averaged_unequally_often_are_weighed(conventional_model: Any) -> 
         for weighed in (True, False):
             with pytest.MonkeyPatch.context() as patch:
                 if not weighed:
-                    patch.setattr("smug_recon.gadgets.assemble.weights", lambda *_: None)
+                    patch.setattr("smug_recon.gadgets.readouts.assemble.weights", lambda *_: None)
                 found = run(raw, conventional_model, [*noise, *kept])
             errors[weighed].append(found.nrmse(raw.truth.whitened_syx))
     assert np.mean(errors[True]) < np.mean(errors[False])
@@ -161,7 +161,7 @@ import ismrmrd, numpy as np, torch
 logging.disable(logging.CRITICAL)
 from conventional import ConventionalModel
 from small_scan import header
-from smug_recon.gadgets.model import read_card
+from smug_recon.gadgets.solve.model import read_card
 from smug_recon.gadgets.stream import run
 from smug_recon.gadgets.timing import peak_rss_mb
 from smug_recon.pipeline import load_pipeline
@@ -204,10 +204,10 @@ def test_memory_does_not_grow_with_the_number_of_repetitions() -> None:
 
 
 def test_calibration_lines_of_finished_repetitions_are_let_go() -> None:
-    from smug_recon.gadgets.completion import Arrival
-    from smug_recon.gadgets.gather import Gatherer, Limits
-    from smug_recon.gadgets.oversampling import remove_oversampling
-    from smug_recon.gadgets.plan import build_plan
+    from smug_recon.gadgets.header.plan import build_plan
+    from smug_recon.gadgets.readouts.completion import Arrival
+    from smug_recon.gadgets.readouts.gather import Gatherer, Limits
+    from smug_recon.gadgets.readouts.oversampling import remove_oversampling
     from smug_recon.gadgets.timing import Report
     from smug_recon.pipeline import load_pipeline
 

@@ -12,8 +12,8 @@ import pytest
 from small_scan import SmallScan, header_xml
 
 from smug_recon.gadgets import reconstruct
-from smug_recon.gadgets.attributes import TIMING
-from smug_recon.gadgets.listen import listen
+from smug_recon.gadgets.images.attributes import TIMING
+from smug_recon.gadgets.wire.listen import listen
 
 
 def scan_bytes(slices: int = 2) -> list[bytes]:
@@ -41,7 +41,7 @@ def short_silences(monkeypatch):
 @pytest.fixture
 def quick_network(monkeypatch, conventional_model):
     """CG-SENSE in the place of the network: these tests are about the stream."""
-    monkeypatch.setattr("smug_recon.gadgets.model.load_model", lambda *_: conventional_model)
+    monkeypatch.setattr("smug_recon.gadgets.solve.model.load_model", lambda *_: conventional_model)
 
 
 def slices_of(answer: parent.Answer) -> list[int]:
@@ -79,7 +79,7 @@ def test_a_host_that_dies_before_the_model_is_there_gets_its_complete_slices(mon
         time.sleep(1)
         return conventional_model
 
-    monkeypatch.setattr("smug_recon.gadgets.model.load_model", load_slowly)
+    monkeypatch.setattr("smug_recon.gadgets.solve.model.load_model", load_slowly)
     answer = parent.Node(reconstruct).talk(opening(slices=2) + b"".join(READOUTS))
     assert "the end of the stream" in answer.error and slices_of(answer) == [0, 1]
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from noisy_scan import same, scan_of
 from simulated import header_of, readouts_of
 from simulated import scan as simulated_scan
 from small_scan import header
-from test_stream import same, scan_of
 
 from smug_recon.gadgets.items import SliceKey
 from smug_recon.gadgets.notebook import Notebook, observer_of_environment, smaller

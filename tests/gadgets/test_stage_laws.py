@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from small_scan import COILS, LINES_Y, READOUT_X, SAMPLES_X, SmallScan, header
 
 from smug_recon.calibration.noise import whitening_matrix
-from smug_recon.gadgets.completion import Arrival
-from smug_recon.gadgets.dress import dress
-from smug_recon.gadgets.gather import Limits, gather
+from smug_recon.gadgets.header.plan import build_plan
+from smug_recon.gadgets.images.dress import dress
+from smug_recon.gadgets.images.matrix import crop_or_pad
+from smug_recon.gadgets.images.scale import scale
 from smug_recon.gadgets.items import Reconstruction, SliceKey
-from smug_recon.gadgets.matrix import crop_or_pad
-from smug_recon.gadgets.model import Model, read_card
-from smug_recon.gadgets.oversampling import hybrid_line, remove_oversampling
-from smug_recon.gadgets.plan import build_plan
-from smug_recon.gadgets.scale import scale
+from smug_recon.gadgets.readouts.completion import Arrival
+from smug_recon.gadgets.readouts.gather import Limits, gather
+from smug_recon.gadgets.readouts.oversampling import hybrid_line, remove_oversampling
+from smug_recon.gadgets.solve.model import Model, read_card
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 

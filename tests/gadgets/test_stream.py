@@ -12,22 +12,14 @@ import h5py
 import ismrmrd
 import numpy as np
 import pytest
+from noisy_scan import same, scan_of
 from parent import CLOSE, Node, Process, handshake, packed, read_answer, waveform
 from small_scan import LINES_Y, READOUT_X, SAMPLES_X, SmallScan, coil_images, header, header_xml
 
 from smug_recon.errors import DataError, HeaderError
 from smug_recon.gadgets import reconstruct
-from smug_recon.gadgets.attributes import TIMING
 from smug_recon.gadgets.stream import run
 from smug_recon.pipeline import load_pipeline
-
-
-def scan_of(slices: int = 3, last: bool = True) -> SmallScan:
-    scan = SmallScan(noise_root=np.diag([1.0, 2.0, 1.5, 0.5]) @ (np.eye(4) + 0.2j))
-    scan.add_noise_scan()
-    for index in range(slices):
-        scan.add_slice(index, last=last)
-    return scan
 
 
 def outputs(items: list[Any], model: Any, slices: int = 3, **overrides: Any) -> tuple[list[Any], Any]:
@@ -35,17 +27,6 @@ def outputs(items: list[Any], model: Any, slices: int = 3, **overrides: Any) -> 
     pipeline = load_pipeline().with_overrides(overrides)
     report = run(items, found.append, header(slices=slices), pipeline, model)
     return found, report
-
-
-def untimed(image: ismrmrd.Image) -> bytes:
-    """Header, Meta and pixels without the one entry that tells how long it took."""
-    copy = ismrmrd.Image.from_bytes(image.to_bytes())
-    assert copy.meta.pop(TIMING, None)
-    return bytes(copy.to_bytes())
-
-
-def same(one: list[ismrmrd.Image], two: list[ismrmrd.Image]) -> bool:
-    return len(one) == len(two) and all(untimed(a) == untimed(b) for a, b in zip(one, two, strict=True))
 
 
 @pytest.mark.parametrize("last", [True, False], ids=["flags", "no flags"])

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from smug_recon.errors import DataError
-from smug_recon.gadgets.plan import build_plan
+from smug_recon.gadgets.header.plan import build_plan
+from smug_recon.gadgets.header.survey import survey
 from smug_recon.gadgets.stream import run
-from smug_recon.gadgets.survey import survey
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.header import parse_header
 from smug_recon.replay.heads import read_heads

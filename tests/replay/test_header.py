@@ -8,8 +8,8 @@ import ismrmrd
 import pytest
 
 from smug_recon.errors import DataError, HeaderError
-from smug_recon.gadgets.plan import build_plan
-from smug_recon.gadgets.units import correct_units, dwell_notes, watch_dwell_times
+from smug_recon.gadgets.header.plan import build_plan
+from smug_recon.gadgets.header.units import correct_units, dwell_notes, watch_dwell_times
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.header import parse_header
 

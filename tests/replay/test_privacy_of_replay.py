@@ -93,7 +93,7 @@ def test_wrong_headers_are_described_without_their_values(fault, caplog):
     import logging
 
     from smug_recon.errors import SmugReconError
-    from smug_recon.gadgets.plan import build_plan
+    from smug_recon.gadgets.header.plan import build_plan
     from smug_recon.pipeline import load_pipeline
     from smug_recon.replay.header import parse_header
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from smug_recon.gadgets.card import Card
-from smug_recon.gadgets.protocol import Limits
+from smug_recon.gadgets.solve.card import Card
+from smug_recon.gadgets.wire.protocol import Limits
 from smug_recon.scanner.catalogue import Catalogue
 from smug_recon.scanner.house import House, Settings
 from smug_recon.scanner.models import Models

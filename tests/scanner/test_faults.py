@@ -18,8 +18,8 @@ import hosts
 import pytest
 from small_scan import header_xml
 
-from smug_recon.gadgets.protocol import Limits
-from smug_recon.gadgets.xml import refuse_entities
+from smug_recon.gadgets.wire.protocol import Limits
+from smug_recon.gadgets.wire.xml import refuse_entities
 from smug_recon.scanner import server as server_module
 
 HASTY = Limits(stall_seconds=0.6, drain_seconds=2.0, drain_idle_seconds=0.5, message_bytes=1 << 24)

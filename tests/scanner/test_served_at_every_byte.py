@@ -14,7 +14,7 @@ import parent
 import pytest
 from every_kind import MESSAGES
 
-from smug_recon.gadgets.protocol import Limits
+from smug_recon.gadgets.wire.protocol import Limits
 from smug_recon.scanner import catalogue, opening, session, wire
 from smug_recon.scanner.catalogue import Catalogue
 from smug_recon.scanner.house import House, Settings

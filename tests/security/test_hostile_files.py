@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from smug_recon.errors import ConfigurationError, HeaderError, ModelError, SmugReconError, StreamError
-from smug_recon.gadgets.model import load_model, read_card, sha256_of
-from smug_recon.gadgets.xml import DEEPEST, parse
+from smug_recon.gadgets.solve.model import load_model, read_card, sha256_of
+from smug_recon.gadgets.wire.xml import DEEPEST, parse
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.header import parse_header
 
@@ -52,7 +52,7 @@ def test_entities_are_refused_before_they_grow(text: str, coding: str) -> None:
 
 
 def test_image_attributes_with_entities_are_passed_on_unread() -> None:
-    from smug_recon.gadgets.readers import _parse_attributes
+    from smug_recon.gadgets.wire.readers import _parse_attributes
 
     assert dict(_parse_attributes(BOMB.replace("ismrmrdHeader", "ismrmrdMeta").encode())) == {}
     plain = b"<ismrmrdMeta><meta><name>a</name><value>b</value></meta></ismrmrdMeta>"

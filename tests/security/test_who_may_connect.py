@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from smug_recon.errors import ConfigurationError
-from smug_recon.gadgets import listen as listening
-from smug_recon.gadgets.peers import Peers, is_loopback
+from smug_recon.gadgets.wire import listen as listening
+from smug_recon.gadgets.wire.peers import Peers, is_loopback
 from smug_recon.scanner.house import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from small_scan import header_xml, sampled_lines
 
 from smug_recon.errors import DataError, StreamError
-from smug_recon.gadgets.connection import session
-from smug_recon.gadgets.spooled import spooled
+from smug_recon.gadgets.wire.connection import session
+from smug_recon.gadgets.wire.spooled import spooled
 from smug_recon.pipeline import SpoolSettings
 from smug_recon.replay import replay
 from smug_recon.replay.images import read_images

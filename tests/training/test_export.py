@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from smug_recon.errors import ConfigurationError
-from smug_recon.gadgets.model import load_model, read_card, sha256_of
+from smug_recon.gadgets.solve.model import load_model, read_card, sha256_of
 from smug_recon.training.checkpoint import load_checkpoint
 from smug_recon.training.config import TrainingConfig
 from smug_recon.training.convert import convert

@@ -18,7 +18,7 @@ def command(
 
     chosen = load_pipeline(pipeline).with_overrides(overrides(settings, device))
 
-    from smug_recon.gadgets.plan import build_plan
+    from smug_recon.gadgets.header.plan import build_plan
 
     if chosen.spool.folder is not None:
         from smug_recon.spool import SpoolFolder
@@ -26,7 +26,7 @@ def command(
         SpoolFolder(chosen.spool).check()
     plan = found = None
     if raw is not None:
-        from smug_recon.gadgets.survey import survey
+        from smug_recon.gadgets.header.survey import survey
         from smug_recon.replay.header import parse_header
         from smug_recon.replay.heads import read_heads
         from smug_recon.replay.noise import heads_with_noise
@@ -37,8 +37,8 @@ def command(
         plan = build_plan(header, chosen)
         found = survey(heads, plan, header)
 
-    from smug_recon.gadgets.model import load_model
-    from smug_recon.gadgets.summary import summary
+    from smug_recon.gadgets.header.summary import summary
+    from smug_recon.gadgets.solve.model import load_model
 
     model = load_model(chosen.model_path, chosen.model.sha256, chosen.device)
     if plan is not None:

@@ -27,7 +27,7 @@ def command(
     """Write the averaged weights of a checkpoint as a TorchScript model with its card, or as a weights file."""
     import json
 
-    from smug_recon.gadgets.model import sha256_of
+    from smug_recon.gadgets.solve.model import sha256_of
     from smug_recon.training.convert import convert
 
     given = json.loads(metrics.read_text()) if metrics else {}

@@ -54,7 +54,7 @@ def command(
     import signal
     import sys
 
-    from smug_recon.gadgets.protocol import Limits
+    from smug_recon.gadgets.wire.protocol import Limits
     from smug_recon.pipeline import SpoolSettings, parse_settings
     from smug_recon.scanner.catalogue import Catalogue
     from smug_recon.scanner.house import House, Settings

@@ -1,0 +1,1 @@
+"""Readouts on their way to slices: whitened, transformed along the readout, gathered, assembled."""

@@ -1,0 +1,215 @@
+"""Noise prewhitening: after it, the noise of every coil has variance one and no two coils share any.
+
+Noise readouts are taken out of the stream; the covariance C is formed from all of them, in the order of their
+scan counters, when the first slice is complete. Since whitening is linear it commutes with the readout
+transform and with averaging, and is applied to whole slices: a noise scan that arrives late, between the
+lines of a shuffled scan, still counts.
+
+    k' = s W k,   W C W^H = I,   s = sqrt(dwell_imaging / dwell_noise * receiver_noise_bandwidth)
+
+Source: Kellman and McVeigh, MRM 54:1439 (2005), DOI 10.1002/mrm.20713; scaling as in Gadgetron's
+NoiseAdjustGadget.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import ismrmrd
+import numpy as np
+import torch
+from torch import Tensor
+
+from smug_recon.calibration import noise_covariance, noise_scale, whitening_matrix
+from smug_recon.calibration.channels import whitening_without
+from smug_recon.errors import DataError
+from smug_recon.gadgets.header.plan import Plan
+from smug_recon.gadgets.items import NOISE, Slice, Volume
+from smug_recon.gadgets.timing import Report
+
+log = logging.getLogger(__name__)
+
+
+class _Silent(Report):
+    def warn(self, text: str) -> None:
+        """Say nothing: what is to be said will be said when it counts."""
+
+
+class NoiseScan:
+    """The noise readouts of a stream, and the whitening matrix once it is asked for."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self._readouts: list[ismrmrd.Acquisition] = []
+        self._whitening_cc: Tensor | None = None
+        self._dwell_us = 0.0
+        self._settled = False
+
+    def collect(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Take the noise readouts out of the stream and pass everything else on."""
+        for item in items:
+            if not isinstance(item, ismrmrd.Acquisition) or not item.flags & NOISE:
+                yield item
+            elif self._settled:
+                self.report.warn("noise readouts after the first complete slice are not used")
+            else:
+                self._readouts.append(item)
+
+    def whitening(self, coils: int) -> Tensor | None:
+        """Return ``whitening_cc`` of the noise scan, or None where there was no usable one.
+
+        Raises:
+            DataError: the noise scan has another number of coils, or several dwell times.
+        """
+        if not self._settled:
+            self._settled = True
+            self._settle()
+        if self._whitening_cc is None:
+            return None
+        if self._whitening_cc.shape[0] != coils:
+            raise DataError(
+                f"a noise scan of {self._whitening_cc.shape[0]} coils and imaging lines of {coils}",
+                "the same coils in both",
+                "use the noise scan of this measurement, or set prewhitening: false in the pipeline",
+            )
+        return self._whitening_cc
+
+    @property
+    def count(self) -> int:
+        """Noise readouts that wait to be used."""
+        return len(self._readouts)
+
+    def preview(self) -> NoiseScan:
+        """The noise scan as far as it has arrived, settled apart from this one; nothing of it is said."""
+        found = NoiseScan(_Silent())
+        found._readouts, found._settled = list(self._readouts), self._settled
+        found._whitening_cc, found._dwell_us = self._whitening_cc, self._dwell_us
+        return found
+
+    def refuse(self) -> None:
+        """Raise DataError where noise readouts have arrived although the coils are said to be white already."""
+        if self._readouts:
+            raise DataError(
+                f"{len(self._readouts)} noise readouts, although the coils are said to be prewhitened upstream",
+                "no noise scan behind NoiseAdjustGadget",
+                "set prewhitened_upstream: false, or put NoiseAdjustGadget before this node",
+            )
+
+    def scale(self, dwell_us: float, bandwidth: float) -> float:
+        """Return the factor between the noise scan and lines of ``dwell_us``; 1 where a dwell time is unknown."""
+        if not (dwell_us > 0 and self._dwell_us > 0):
+            self.report.warn(
+                "sample_time_us is not filled in: noise scan and lines are taken as equally noisy"
+            )
+            return 1.0
+        return noise_scale(self._dwell_us, dwell_us, bandwidth)
+
+    def _settle(self) -> None:
+        finite = [readout for readout in self._readouts if np.isfinite(readout.data).all()]
+        if bad := len(self._readouts) - len(finite):
+            self._readouts = finite
+            self.report.warn(
+                f"{bad} noise readout{'s' * (bad > 1)} with samples that are NaN or infinite: left out"
+            )
+        if not self._readouts:
+            self.report.warn("no noise scan in the stream: the coils are not prewhitened")
+            return
+        self._dwell_us = common_dwell_us(
+            [(int(r.active_channels), float(r.sample_time_us)) for r in self._readouts]
+        )
+        ordered = sorted(self._readouts, key=lambda r: (int(r.scan_counter), np.asarray(r.data).tobytes()))
+        samples_cn = torch.from_numpy(
+            np.concatenate([noise_samples(r, self._dwell_us) for r in ordered], axis=1)
+        )
+        self._readouts = []
+        coils, count = samples_cn.shape
+        if count < 2 * coils:
+            self.report.warn(
+                f"the noise scan has {count} samples for {coils} coils, too few: no prewhitening"
+            )
+            return
+        if not bool(samples_cn.any()):
+            self.report.warn("the noise scan holds nothing but zeros: no prewhitening")
+            return
+        covariance_cc = noise_covariance(samples_cn)
+        self.report.observer.noise(covariance_cc, count, self._dwell_us)
+        self._whitening_cc = whitening_matrix(covariance_cc).to(torch.complex64)
+        log.info("noise scan: %d samples of %d coils, dwell time %.3f us", count, coils, self._dwell_us)
+
+
+def common_dwell_us(readouts: Iterable[tuple[int, float]]) -> float:
+    """Return the dwell time that the samples of a noise scan are brought to: the longest of its readouts.
+
+    Args:
+        readouts: receive channels and dwell time in us of each.
+
+    Raises:
+        DataError: readouts of different coils, or different dwell times of which one is unknown.
+    """
+    found = {(coils, round(dwell_us, 6)) for coils, dwell_us in readouts}
+    dwells = {dwell_us for _, dwell_us in found}
+    if len({coils for coils, _ in found}) > 1 or (len(dwells) > 1 and min(dwells) <= 0):
+        raise DataError(
+            f"noise readouts of (coils, dwell time in us) {sorted(found)}",
+            "one noise scan of one receive configuration",
+            "remove the noise readouts of the other measurement",
+        )
+    return max(dwells)
+
+
+def noise_samples(readout: ismrmrd.Acquisition, dwell_us: float) -> np.ndarray:
+    """Return the valid samples (c, n), as noisy as samples of ``dwell_us``: the variance goes with 1 / dwell."""
+    first, last = int(readout.discard_pre), int(readout.number_of_samples) - int(readout.discard_post)
+    samples_cn = np.asarray(readout.data, np.complex64)[:, first : max(first, last)]
+    own_us = round(float(readout.sample_time_us), 6)
+    return samples_cn if own_us == dwell_us else samples_cn * np.float32((own_us / dwell_us) ** 0.5)
+
+
+def prewhiten(items: Iterable[Any], noise: NoiseScan, plan: Plan) -> Iterator[Any]:
+    """Whiten every slice, its separate calibration lines included; without a noise scan slices pass as they
+    are."""
+    for item in items:
+        if isinstance(item, Slice) and plan.pipeline.prewhitened_upstream:
+            noise.refuse()
+            whitened_before(item)
+        elif isinstance(item, Slice) and plan.pipeline.prewhitening:
+            whitening_cc = noise.whitening(item.kspace_cyx.shape[0] + len(item.left_out))
+            if whitening_cc is not None:
+                if item.left_out:
+                    whitening_cc = whitening_without(whitening_cc, item.left_out)
+                bandwidth = plan.receiver_noise_bandwidth
+                scale = noise.scale(item.dwell_us, bandwidth)
+                if isinstance(item, Volume):
+                    whiten_in_place(item.kspace_cyx, whitening_cc * scale)
+                else:
+                    item.kspace_cyx = whiten(item.kspace_cyx, whitening_cc * scale)
+                if item.calibration_cyx is not None:
+                    scale = noise.scale(item.calibration_dwell_us, bandwidth)
+                    item.calibration_cyx = whiten(item.calibration_cyx, whitening_cc * scale)
+                item.whitened = True
+        yield item
+
+
+def whitened_before(item: Slice) -> None:
+    """Bring a slice that Gadgetron's NoiseAdjustGadget has whitened from variance 2 to variance 1, in place.
+
+    There the real and the imaginary part have variance 1 each, unless a dwell time was unknown: then both share it.
+    """
+    item.kspace_cyx = item.kspace_cyx * (0.5**0.5 if item.dwell_us > 0 else 1.0)
+    if item.calibration_cyx is not None:
+        item.calibration_cyx = item.calibration_cyx * (0.5**0.5 if item.calibration_dwell_us > 0 else 1.0)
+    item.whitened = True
+
+
+def whiten(kspace_cyx: Tensor, whitening_cc: Tensor) -> Tensor:
+    """Return ``sum_d W_cd k_d`` for every sample."""
+    return torch.einsum("cd,dyx->cyx", whitening_cc, kspace_cyx)
+
+
+def whiten_in_place(kspace_cnx: Tensor, whitening_cc: Tensor, rows: int = 512) -> None:
+    """Do the same to some rows at a time, where a second copy of a slab would not fit into memory."""
+    for start in range(0, kspace_cnx.shape[1], rows):
+        chosen = slice(start, start + rows)
+        kspace_cnx[:, chosen] = whiten(kspace_cnx[:, chosen], whitening_cc)
