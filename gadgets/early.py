@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 0.05
 """How often a silent host is left to see whether the model is there, in seconds."""
-AHEAD_BYTES = 1 << 30
-"""No more than this is read ahead; then the host waits."""
+AHEAD_BYTES = 256 << 20
+"""No more than this is read ahead, five seconds and more of a scanner at full rate; then the host waits."""
 
 
 def prepare_while_reading(
