@@ -29,11 +29,11 @@ def reconstruct_buffers(connection: gadgetron.external.Connection) -> None:
     from smug_recon.gadgets.wire.spooled import spooled
 
     with spooled("reconstruct_buffers") as spool, session(connection) as host:
-        from smug_recon.configuration import pipeline_of
         from smug_recon.gadgets.notebook import observer_of_environment
         from smug_recon.gadgets.stream import prepare, run
         from smug_recon.gadgets.timing import Report
         from smug_recon.gadgets.wire.buffers import MessageArrival, unpack
+        from smug_recon.pipeline import pipeline_of
 
         spool.listen(host)
         pipeline, arrival = pipeline_of(host.config), MessageArrival()

@@ -38,9 +38,9 @@ def reconstruct(connection: gadgetron.external.Connection) -> None:
     from smug_recon.gadgets.wire.spooled import spooled
 
     with spooled() as spool, session(connection) as host:
-        from smug_recon.configuration import pipeline_of
         from smug_recon.gadgets.early import prepare_while_reading
         from smug_recon.gadgets.notebook import observer_of_environment
+        from smug_recon.pipeline import pipeline_of
 
         spool.listen(host)
         pipeline, report = pipeline_of(host.config), Report(observer_of_environment())

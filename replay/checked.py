@@ -12,7 +12,7 @@ from pathlib import Path
 import ismrmrd
 import numpy as np
 
-from smug_recon.configuration import pipeline_of
+from smug_recon.pipeline import pipeline_of
 from smug_recon.replay.header import parse_header
 from smug_recon.replay.heads import read_heads
 from smug_recon.replay.noise import noise_scan, without_noise

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import ismrmrd
 
-from smug_recon.configuration import pipeline_of
 from smug_recon.errors import DataError
+from smug_recon.pipeline import pipeline_of
 from smug_recon.replay.configuration import configuration_element
 from smug_recon.replay.header import parse_header
 from smug_recon.replay.noise import noise_scan

@@ -1,4 +1,4 @@
-"""The ``<configuration>`` element of a Gadgetron node: its properties, and the pipeline they describe."""
+"""The ``<configuration>`` element of a Gadgetron node, and its properties."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from smug_recon.errors import ConfigurationError
-from smug_recon.pipeline import Pipeline, load_pipeline
 
 LEGACY_PROPERTIES = frozenset({"python_path", "python_module", "python_class", "error_ignored_mode"})
 """Properties of a version-1 PythonGadget, which Gadgetron 4 passes on; they are not ours and say nothing."""
@@ -38,21 +37,6 @@ def properties(configuration: ET.Element | None) -> dict[str, str]:
             )
         found[name] = value
     return found
-
-
-def pipeline_of(configuration: ET.Element | None) -> Pipeline:
-    """The pipeline of a configuration: ``pipeline`` names the file, the others override by dotted name."""
-    overrides = {
-        name: text for name, text in properties(configuration).items() if name not in LEGACY_PROPERTIES
-    }
-    chosen = overrides.pop("pipeline", None)
-    if chosen is not None and chosen.lower().endswith(".xml"):
-        raise ConfigurationError(
-            f"pipeline = {chosen!r} in a Gadgetron configuration",
-            "a pipeline YAML or its name",
-            "name the YAML file",
-        )
-    return load_pipeline(chosen).with_overrides(overrides)
 
 
 def node_configuration(path: Path) -> ET.Element | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
 
+from smug_recon.configuration import LEGACY_PROPERTIES, node_configuration, properties
 from smug_recon.errors import ConfigurationError
 from smug_recon.pipeline_parts import CoilCompression, CoilMaps, Images, ModelFile, Part, SpoolSettings
 
@@ -91,8 +93,6 @@ def load_pipeline(path_or_name: Path | str | None = None) -> Pipeline:
     """Read a pipeline: a YAML file, a Gadgetron XML with our node, or a shipped name. ConfigurationError."""
     path = find_pipeline(path_or_name)
     if path.suffix.lower() == ".xml":
-        from smug_recon.configuration import node_configuration, pipeline_of
-
         return pipeline_of(node_configuration(path))
     try:
         if path.stat().st_size > LONGEST_FILE:
@@ -121,6 +121,21 @@ def load_pipeline(path_or_name: Path | str | None = None) -> Pipeline:
             "start from a copy of pipelines/smug-cartesian.yaml",
         )
     return _validated(settings, path.resolve().parent, path.name)
+
+
+def pipeline_of(configuration: ET.Element | None) -> Pipeline:
+    """The pipeline of a configuration: ``pipeline`` names the file, the others override by dotted name."""
+    overrides = {
+        name: text for name, text in properties(configuration).items() if name not in LEGACY_PROPERTIES
+    }
+    chosen = overrides.pop("pipeline", None)
+    if chosen is not None and chosen.lower().endswith(".xml"):
+        raise ConfigurationError(
+            f"pipeline = {chosen!r} in a Gadgetron configuration",
+            "a pipeline YAML or its name",
+            "name the YAML file",
+        )
+    return load_pipeline(chosen).with_overrides(overrides)
 
 
 def find_pipeline(path_or_name: Path | str | None = None) -> Path:

@@ -9,9 +9,16 @@ from typing import Any
 import pytest
 import yaml
 
-from smug_recon.configuration import node_configuration, pipeline_of, properties
+from smug_recon.configuration import node_configuration, properties
 from smug_recon.errors import ConfigurationError
-from smug_recon.pipeline import Pipeline, find_pipeline, load_pipeline, parse_settings, shipped_folder
+from smug_recon.pipeline import (
+    Pipeline,
+    find_pipeline,
+    load_pipeline,
+    parse_settings,
+    pipeline_of,
+    shipped_folder,
+)
 
 SHA = "ab" * 32
 

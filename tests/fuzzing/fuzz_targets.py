@@ -79,12 +79,12 @@ def wire() -> Run:
 
 def handshake() -> Run:
     from smug_recon import configuration
-    from smug_recon.configuration import pipeline_of
     from smug_recon.errors import SmugReconError
     from smug_recon.gadgets.header.plan import build_plan
     from smug_recon.gadgets.header.units import correct_units
     from smug_recon.gadgets.wire.listen import GuardedHandshake
     from smug_recon.gadgets.wire.protocol import Limits
+    from smug_recon.pipeline import pipeline_of
 
     limits = Limits(**SMALL_LIMITS)
     configuration.load_pipeline = cache(configuration.load_pipeline)  # reading YAML is a target of its own

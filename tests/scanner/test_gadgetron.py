@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 import smug_recon.gadgets
 from smug_recon.__main__ import app
-from smug_recon.configuration import pipeline_of, properties
-from smug_recon.pipeline import load_pipeline
+from smug_recon.configuration import properties
+from smug_recon.pipeline import load_pipeline, pipeline_of
 from smug_recon.scanner.gadgetron_home import CONFIGS, configurations
 
 
