@@ -1,0 +1,27 @@
+"""``smug-recon tabulate RESULTS... --csv TABLE --page PAGE``."""
+
+from pathlib import Path
+
+import typer
+
+
+def command(
+    results: list[Path] = typer.Argument(
+        None,
+        help="Folders that smug-recon evaluate wrote; their names are those of the studies.",
+        file_okay=False,
+    ),
+    csv: Path = typer.Option(
+        ...,
+        help="Long table: the results replace what it has of the same studies (benchmarks/robustness.csv).",
+    ),
+    page: Path = typer.Option(None, help="Page whose tables are written anew (docs/robustness.md)."),
+) -> None:
+    """Collect evaluations into one table, and write the tables of a page from it."""
+    from smug_recon.robustness.collected import collect
+    from smug_recon.robustness.page import renew
+
+    entries = collect(results or [], csv)
+    typer.echo(f"{csv}: {len(entries)} lines of {len({entry.study for entry in entries})} studies")
+    if page is not None:
+        typer.echo(f"{page}: {renew(page, entries)} tables")
