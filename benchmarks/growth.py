@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
+import ctypes
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor
 from smug_recon.benchmarks.machine import machine
 from smug_recon.benchmarks.record import Curve, Result
 from smug_recon.benchmarks.sizes import Size
+from smug_recon.gadgets.memory import status_mb
 from smug_recon.network import Smug, UNet
 
 RANGES: dict[str, dict[str, list[int]]] = {
@@ -79,26 +81,18 @@ def cost(work: Callable[[], object]) -> tuple[float, float]:
     start_s = time.perf_counter()
     work()
     spent_s = time.perf_counter() - start_s
-    return spent_s, max(0.0, status_mb("VmHWM") - before)
+    return spent_s, max(0.0, (status_mb("VmHWM") or 0.0) - before)
 
 
 def reset_peak_mb() -> float:
-    """Begin to look for a new peak (Linux) and return what is held now."""
+    """Begin to look for a new peak (Linux) and return what is held now; what lies free for reuse is given back before."""
+    with contextlib.suppress(OSError, AttributeError):  # of the GNU C library
+        ctypes.CDLL(None).malloc_trim(0)
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
         return 0.0
-    return status_mb("VmRSS")
-
-
-def status_mb(name: str) -> float:
-    """Return an entry of /proc/self/status in MB, 0 where there is none."""
-    try:
-        text = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return 0.0
-    found = re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)
-    return int(found[1]) * 1024 / 1e6 if found else 0.0
+    return status_mb("VmRSS") or 0.0
 
 
 def draw(result: Result, path: Path) -> bool:

@@ -6,12 +6,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from smug_recon.gadgets.memory import peak_rss_mb
 from smug_recon.gadgets.observer import NOBODY, Observer
 from smug_recon.gadgets.solve.kinds import Failure
 
@@ -168,13 +168,3 @@ class Report:
                 Path(target).write_text(json.dumps(found, indent=1), encoding="utf-8")
             except OSError as error:  # the images have left; a full disk takes none of them back
                 log.error("the report of the scan cannot be written (%s)", error.strerror or error)
-
-
-def peak_rss_mb() -> float | None:
-    """Return the most memory this process has held so far, in MB; None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(most * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
