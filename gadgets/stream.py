@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from smug_recon.gadgets.header.plan import Plan
     from smug_recon.gadgets.maps.maps_ahead import MapsAhead
     from smug_recon.gadgets.readouts.completion import Arrival
+    from smug_recon.gadgets.solve.guard import Guarded
     from smug_recon.gadgets.solve.model import Model
     from smug_recon.pipeline import Pipeline
 
@@ -137,35 +138,59 @@ def chain(
     arrival: Arrival | None = None,
 ) -> Iterator[Any]:
     """Compose the stages."""
-    from smug_recon.gadgets.header.trained_range import compare_with_training
     from smug_recon.gadgets.images.dress import dress
-    from smug_recon.gadgets.images.echo import complete_echoes
-    from smug_recon.gadgets.images.matrix import to_recon_matrix
-    from smug_recon.gadgets.images.partial_fourier import complete
     from smug_recon.gadgets.images.scale import scale
-    from smug_recon.gadgets.maps.coils import coil_maps
     from smug_recon.gadgets.maps.maps_ahead import MapsAhead
-    from smug_recon.gadgets.readouts.virtual_coils import compress_coils
     from smug_recon.gadgets.solve.guard import Guarded
-    from smug_recon.gadgets.solve.slab import split
-    from smug_recon.gadgets.solve.unroll import unroll
 
     timed, network = report.timed, Guarded.of(model, report)
     ahead = MapsAhead(plan)
-    stream = gathered(items, plan, header, report, arrival, ahead)
-    stream = timed("coil compression", compress_coils(stream, plan, report))
-    stream = timed("slab", split(stream, plan, network, report))
-    stream = timed("trained range", compare_with_training(stream, plan, network.card, report))
-    stream = timed("coil maps", coil_maps(stream, plan, report, ahead))
-    stream = timed("network", unroll(stream, plan, network, report))
-    stream = timed("partial Fourier", complete(stream, plan))
-    stream = timed("echo", complete_echoes(stream, plan))
-    stream = timed("matrix", to_recon_matrix(stream, plan))
+    stream = before_the_network(items, plan, network, header, report, arrival, ahead)
+    stream = through_the_network(stream, plan, network, report, ahead)
     stream = timed("scale", scale(report.observer.finished(stream), plan, report))
     try:
         yield from timed("dress", dress(stream, plan, model, title(header), report))
     finally:
         ahead.close()
+
+
+def before_the_network(
+    items: Iterable[Any],
+    plan: Plan,
+    network: Guarded,
+    header: ismrmrd.xsd.ismrmrdHeader,
+    report: Report,
+    arrival: Arrival | None = None,
+    ahead: MapsAhead | None = None,
+) -> Iterator[Any]:
+    """Compose the stages from readouts to slices; what they find out is of the whole scan."""
+    from smug_recon.gadgets.header.trained_range import compare_with_training
+    from smug_recon.gadgets.readouts.virtual_coils import compress_coils
+    from smug_recon.gadgets.solve.slab import split
+
+    timed = report.timed
+    stream = gathered(items, plan, header, report, arrival, ahead)
+    stream = timed("coil compression", compress_coils(stream, plan, report))
+    stream = timed("slab", split(stream, plan, network, report))
+    return timed("trained range", compare_with_training(stream, plan, network.card, report))
+
+
+def through_the_network(
+    stream: Iterable[Any], plan: Plan, network: Guarded, report: Report, ahead: MapsAhead | None = None
+) -> Iterator[Any]:
+    """Compose the stages from slices to complex images, each of which depends on its own slice alone."""
+    from smug_recon.gadgets.images.echo import complete_echoes
+    from smug_recon.gadgets.images.matrix import to_recon_matrix
+    from smug_recon.gadgets.images.partial_fourier import complete
+    from smug_recon.gadgets.maps.coils import coil_maps
+    from smug_recon.gadgets.solve.unroll import unroll
+
+    timed = report.timed
+    stream = timed("coil maps", coil_maps(stream, plan, report, ahead))
+    stream = timed("network", unroll(stream, plan, network, report))
+    stream = timed("partial Fourier", complete(stream, plan))
+    stream = timed("echo", complete_echoes(stream, plan))
+    return timed("matrix", to_recon_matrix(stream, plan))
 
 
 def gathered(

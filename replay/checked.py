@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import logging
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import ismrmrd
 import numpy as np
@@ -19,7 +20,13 @@ from smug_recon.replay.noise import noise_scan, without_noise
 from smug_recon.replay.source import Raw
 from smug_recon.replay.wire import Block
 
+if TYPE_CHECKING:
+    from smug_recon.gadgets.solve.model import Model
+
 log = logging.getLogger(__name__)
+
+Load: TypeAlias = "Callable[[Path, str, str], Model]"
+"""Gives the model of a file, a hash and a device."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,12 @@ class Scan:
 
 
 def checked_scan(
-    source: Raw, raw: Path | str, group: str | None, noise: Path | str | None, configuration: ET.Element
+    source: Raw,
+    raw: Path | str,
+    group: str | None,
+    noise: Path | str | None,
+    configuration: ET.Element,
+    load: Load | None = None,
 ) -> Scan:
     """Put the noise scan in front and hold everything against the pipeline, before the node is started."""
     header, header_xml = parse_header(source.header_xml)
@@ -40,7 +52,7 @@ def checked_scan(
     found = noise_scan(source, raw, header, heads, noise)
     if found is not None and heads is not None:
         heads = found.before(heads)
-    for warning in check(header, configuration, heads):
+    for warning in check(header, configuration, heads, load):
         log.warning("%s", warning)
     blocks = source.blocks()
     if found is not None:
@@ -49,7 +61,10 @@ def checked_scan(
 
 
 def check(
-    header: ismrmrd.xsd.ismrmrdHeader, configuration: ET.Element, heads: np.ndarray | None
+    header: ismrmrd.xsd.ismrmrdHeader,
+    configuration: ET.Element,
+    heads: np.ndarray | None,
+    load: Load | None = None,
 ) -> Iterable[str]:
     """The checks of ``smug-recon check --raw``, before the node is started; their warnings.
 
@@ -62,5 +77,5 @@ def check(
     pipeline = pipeline_of(configuration)
     plan = build_plan(header, pipeline)
     found = survey(heads, plan, header).warnings if heads is not None else ()
-    model = model_of(pipeline)
+    model = model_of(pipeline, load)
     return dict.fromkeys((*build_plan(header, pipeline, model.card).warnings, *found))

@@ -15,7 +15,7 @@ import ismrmrd
 from smug_recon.configuration import MODULE
 from smug_recon.errors import DataError
 from smug_recon.gadgets.observer import VARIABLE as NOTEBOOK
-from smug_recon.replay.checked import Scan, checked_scan
+from smug_recon.replay.checked import Load, Scan, checked_scan
 from smug_recon.replay.client import PATIENCE_S, Item, play
 from smug_recon.replay.configuration import configuration_element
 from smug_recon.replay.disk import written_to
@@ -32,6 +32,8 @@ from smug_recon.spool.keeping import VARIABLE as SPOOL
 
 Progress = Callable[[int, int | None, int], None]
 """Called with acquisitions sent, acquisitions of the scan (None if unknown) and images received."""
+StartNode = Callable[[Path, str, str, Mapping[str, str]], Node]
+"""Starts a node: its log, module, target and environment."""
 
 NOTEBOOK_FILE, REPORT_FILE = "report.npz", "report.html"
 
@@ -69,6 +71,8 @@ def replay(
     patience_s: float = PATIENCE_S,
     progress: Progress = lambda acquisitions, total, images: None,
     target: tuple[str, str] = (MODULE, "reconstruct"),
+    start: StartNode | None = None,
+    load: Load | None = None,
 ) -> ReplayResult:
     """Reconstruct a raw scan; write ``images.h5``, ``dicom/``, ``preview/``, ``timing.json``, ``node.log``.
 
@@ -83,6 +87,9 @@ def replay(
     Of a spool the settings are those of its session unless ``pipeline`` is given; one that breaks off in mid-scan gives
     the slices that were complete.
 
+    ``start`` starts the node and ``load`` loads the model that the scan is checked against, for who keeps both from one
+    scan to the next.
+
     Pipeline, model, device and header are checked first, then the node runs as a second process. Any error of
     ``errors.py``; an ``images.h5`` of an earlier run stays until the new one is complete.
     """
@@ -91,12 +98,12 @@ def replay(
     with open_raw(raw, group) as source:
         if isinstance(source, SpoolRaw):
             target = (target[0], source.target)
-        scan = checked_scan(source, raw, group, noise, configuration)
+        scan = checked_scan(source, raw, group, noise, configuration, load)
         checked = time.perf_counter()
         with written_to(out):
             out.mkdir(parents=True, exist_ok=True)
         answer, timing = _through_the_node(
-            source, scan, out, configuration, target, notebook, patience_s, progress
+            source, scan, out, configuration, target, notebook, patience_s, progress, start
         )
     returned = time.perf_counter()
     file = answer.file
@@ -156,6 +163,7 @@ def _through_the_node(
     notebook: bool,
     patience_s: float,
     progress: Progress,
+    start: StartNode | None = None,
 ) -> tuple[_Answer, dict[str, Any]]:
     """Run the node over a scan: the images in ``images.h5``, the notebook in its place, and the timing."""
     node_timing = (out / "timing.node.json").resolve()
@@ -169,7 +177,7 @@ def _through_the_node(
         removed_at_the_end(node_timing),
         removed_at_the_end(node_notebook),
         ImageFile(out / "images.h5", scan.header_xml) as file,
-        Node(out / "node.log", *target, environment=environment) as node,
+        (start or Node)(out / "node.log", *target, environment) as node,
     ):
         answer = _Answer(file)
         answer.sent = play(
