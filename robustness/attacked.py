@@ -18,6 +18,9 @@ from smug_recon.robustness.methods import Method, NetworkMethod, reconstruct, un
 from smug_recon.robustness.probes import Probe
 from smug_recon.robustness.scenes import Scene
 
+IGNORED = {"kind", "perturbation", "source"}
+"""Fields of a probe that do not decide the perturbation."""
+
 
 def error_objective(method: Method, scene: Scene, domain: str) -> Objective:
     """Return ``mean |x(delta) - t|^2 / peak^2``, what an attack on the image as a whole maximises."""
@@ -98,15 +101,21 @@ def attack_seed(job: Job, context: Context) -> int:
     return drawn_seed(own, context.seed)
 
 
+def perturbation_of(job: Job) -> str:
+    """Return a name that attack and transfer jobs have in common if they are about the same perturbation; of one plan."""
+    source = job.probe.source or job.method.name
+    probe = job.probe.model_dump_json(exclude=IGNORED)
+    return f"{source} {probe} {job.scan.model_dump_json()} {job.slice.name}"
+
+
 def _said(job: Job, context: Context, name: str) -> str:
     """Return what decides a perturbation, as one text."""
-    ignored = {"kind", "perturbation", "source"}
     return json.dumps(
         [
             context.named(name).model,
             name,
             next(m for m in context.config.methods if m.name == name).model_dump(mode="json"),
-            job.probe.model_dump(mode="json", exclude=ignored),
+            job.probe.model_dump(mode="json", exclude=IGNORED),
             job.scan.model_dump(mode="json"),
             job.slice.fingerprint,
             [context.config.seed, context.config.data.seed],

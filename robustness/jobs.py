@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,7 @@ def _identity(method: MethodSettings) -> dict[str, Any]:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that a kill at any moment leaves all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.partial")
     partial.write_bytes(content)
     partial.replace(path)
 

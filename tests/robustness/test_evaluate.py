@@ -18,7 +18,8 @@ from smug_recon.robustness.config import (
     load_evaluation,
 )
 from smug_recon.robustness.context import Context
-from smug_recon.robustness.evaluate import do, evaluate, tuned
+from smug_recon.robustness.doing import do
+from smug_recon.robustness.evaluate import evaluate, tuned
 from smug_recon.robustness.jobs import plan_jobs
 from smug_recon.robustness.report import write_report
 from smug_recon.robustness.rows import all_rows
@@ -82,7 +83,7 @@ def test_numbers_do_not_depend_on_order_or_interruption(attacked: EvaluationConf
 
 def test_the_report_holds_every_question(attacked: EvaluationConfig, tmp_path: Path) -> None:
     attacked = attacked.model_copy(update={"data": attacked.data.model_copy(update={"limit": 2})})
-    jobs = evaluate(attacked, tmp_path)
+    jobs = evaluate(attacked, tmp_path).jobs
     results = write_report(attacked, jobs, tmp_path)
     clean = find(results, "smug", "clean", "0", "psnr_db")
     assert clean.n == 2

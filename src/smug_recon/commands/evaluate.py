@@ -15,7 +15,12 @@ def command(
     slices: Path = typer.Option(None, help="Slice file (HDF5) in place of the config's."),
     limit: int = typer.Option(None, min=1, help="Slices at most, subjects in turn."),
     device: str = typer.Option("cpu", help="cpu or cuda."),
-    workers: int = typer.Option(1, min=1, help="Processes; the numbers do not depend on them."),
+    workers: int = typer.Option(
+        1, min=1, help="Processes of a local Dask cluster; the numbers do not depend on them."
+    ),
+    scheduler: str = typer.Option(
+        None, help="Address of a Dask scheduler (tcp://HOST:PORT) whose workers share this file system."
+    ),
 ) -> None:
     """Measure reconstructions under noise, attacks and shifts: CSV, markdown and figures."""
     from smug_recon.robustness.config import load_evaluation
@@ -23,6 +28,13 @@ def command(
     from smug_recon.robustness.report import write_report
 
     loaded = load_evaluation(config, slices, limit)
-    jobs = evaluate(loaded, out, device, workers)
-    write_report(loaded, jobs, out)
+    evaluation = evaluate(loaded, out, device, workers, scheduler)
+    write_report(loaded, evaluation.jobs, out)
     typer.echo(f"{out / 'results.csv'}, {out / 'slices.csv'}, {out / 'report.md'}")
+    if evaluation.failures:
+        typer.echo(
+            f"smug-recon: {len(evaluation.failures)} of {len(evaluation.jobs)} jobs failed, {out / 'failed.csv'} says why; "
+            "call again to try them again",
+            err=True,
+        )
+        raise typer.Exit(1)

@@ -1,0 +1,242 @@
+"""Jobs on a Dask cluster: workers write the same files that one process would, the client only says which job is next.
+
+Nothing of a result travels through the scheduler but its number and, where it failed, the reason. Slices, weights and the folder of
+the results must lie on a file system that all workers see under the same paths; a worker that does not see them ends the
+evaluation at once instead of failing its jobs one by one.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from smug_recon.errors import ConfigurationError, OutputError
+from smug_recon.robustness.attacked import perturbation_of
+from smug_recon.robustness.context import Context
+from smug_recon.robustness.doing import Done, Study, attempt, said
+from smug_recon.robustness.jobs import Job, load, plan_jobs
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = 1024
+"""Jobs that the scheduler knows at a time: enough for as many workers, and the client's memory does not grow with the plan."""
+CONNECT_S = 30
+
+
+@dataclass(frozen=True)
+class Place:
+    """How a worker knows that it is in the right place: a file of the results' folder, and the software of the client."""
+
+    token: str
+    software: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker says of a job: how it ended, or why it cannot do any job (``found``, ``expected``, ``remedy``); its CPU."""
+
+    done: Done
+    misfit: tuple[str, str, str] | None
+    cpu: str
+
+
+def software() -> str:
+    """Return the versions that numbers may hang on."""
+    return f"torch {torch.__version__}, numpy {np.__version__}"
+
+
+def cpu() -> str:
+    """Return the instructions that torch computes with here: sums round alike where they are the same."""
+    return str(torch.backends.cpu.get_cpu_capability())
+
+
+_LOCK = threading.Lock()
+_STUDIES: dict[str, tuple[Context, list[Job]]] = {}
+
+
+def perform(study: Study, number: int, key: str, place: Place) -> Answer:
+    """Do job ``number`` in a worker; one at a time, whatever its threads: methods are switched while they are measured."""
+    with _LOCK:
+        misfit = _misfit(study, number, key, place)
+        if misfit is not None:
+            return Answer(Done(number), misfit, cpu())
+        context, jobs = _known(study)
+        if (
+            load(jobs[number], study.folder) is not None
+        ):  # done by a worker that was lost before it could say so
+            return Answer(Done(number), None, cpu())
+        return Answer(attempt(number, jobs[number], context, study.commit), None, cpu())
+
+
+def _known(study: Study) -> tuple[Context, list[Job]]:
+    """Return methods and plan of a study; they stay between the jobs of a process."""
+    name = f"{study.config.model_dump_json()} {study.folder} {study.device}"
+    if name not in _STUDIES:
+        _STUDIES.clear()
+        _STUDIES[name] = (Context(study.config, study.folder, study.device), plan_jobs(study.config))
+    return _STUDIES[name]
+
+
+def _misfit(study: Study, number: int, key: str, place: Place) -> tuple[str, str, str] | None:
+    if place.software != software():
+        return software(), place.software, "install the same versions on all workers"
+    if not (study.folder / place.token).is_file():
+        return (
+            f"no folder {study.folder} of this evaluation",
+            "a file system that all workers share",
+            "give -o a path that client and workers have in common",
+        )
+    try:
+        _, jobs = _known(study)
+    except Exception as error:
+        return said(error), "slices and weights as on the client", "put them where all workers see them"
+    if number >= len(jobs) or jobs[number].key != key:
+        return (
+            "another plan: slices, weights or the version of smug-recon differ",
+            "those of the client",
+            "put the same files and the same version on all workers",
+        )
+    return None
+
+
+@contextmanager
+def connected(workers: int, scheduler: str | None) -> Iterator[Any]:
+    """Connect to a scheduler, or start one with ``workers`` processes of one thread each on the loopback interface.
+
+    Raises:
+        ConfigurationError: Dask is not installed, or no scheduler answers.
+    """
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise ConfigurationError(
+            "no dask.distributed", "it, for --workers and --scheduler", "pip install smug-recon[archive]"
+        ) from None
+    if scheduler is None:
+        with (
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
+            yield client
+        return
+    try:
+        client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"no Dask scheduler at {scheduler} ({said(error)})",
+            "the address that dask scheduler prints, tcp://HOST:PORT",
+            "start one, or leave --scheduler out",
+        ) from None
+    with client:
+        yield client
+
+
+def leaders(jobs: Sequence[Job], numbers: Sequence[int]) -> dict[int, int]:
+    """Return, for jobs that need a perturbation that another open job finds, the number of that job.
+
+    It is the attack on the method that the perturbation is made for; where that is done or not planned, the first that needs it.
+    """
+    groups: dict[str, list[int]] = {}
+    for number in numbers:
+        if jobs[number].probe.kind in ("attack", "transfer"):
+            groups.setdefault(perturbation_of(jobs[number]), []).append(number)
+    found: dict[int, int] = {}
+    for group in groups.values():
+        attacks = [number for number in group if jobs[number].probe.kind == "attack"]
+        first = (attacks or group)[0]
+        found |= {number: first for number in group if number != first}
+    return found
+
+
+def spread(client: Any, study: Study, jobs: Sequence[Job], numbers: Sequence[int]) -> Iterator[Done]:
+    """Do the jobs on the workers of a cluster and yield each as it ends. A worker that dies costs only the job in its hands.
+
+    Raises:
+        ConfigurationError: a worker sees other files or other software. OutputError: the scheduler is gone.
+    """
+    token = f".shared-{secrets.token_hex(8)}"
+    (study.folder / token).touch()
+    try:
+        yield from _in_turn(client, study, jobs, numbers, Place(token, software()))
+    finally:
+        (study.folder / token).unlink(missing_ok=True)
+
+
+def _in_turn(
+    client: Any, study: Study, jobs: Sequence[Job], numbers: Sequence[int], place: Place
+) -> Iterator[Done]:
+    from distributed import as_completed
+
+    if not client.nthreads():
+        log.warning("the scheduler has no worker yet; waiting for the first")
+    leading = leaders(jobs, numbers)
+    ready = deque(number for number in numbers if number not in leading)
+    held: dict[int, list[int]] = {}
+    for number, leader in leading.items():
+        held.setdefault(leader, []).append(number)
+    given: dict[str, int] = {}
+    ended = as_completed(loop=client.loop)
+
+    def fill() -> None:
+        while ready and len(given) < IN_FLIGHT:
+            number = ready.popleft()
+            name = f"evaluate-{number}{place.token}"
+            given[name] = number
+            ended.add(
+                client.submit(perform, study, number, jobs[number].key, place, key=name, priority=-number)
+            )
+
+    fill()
+    heed = _cpu_watch()
+    for future in ended:
+        number = given.pop(future.key)
+        yield _told(future, number, heed)
+        ready.extendleft(reversed(held.pop(number, [])))
+        fill()
+
+
+def _told(future: Any, number: int, heed: Callable[[str], None]) -> Done:
+    """Return how a job ended, from what Dask knows of it."""
+    if future.status == "finished":
+        answer: Answer = future.result()
+        if answer.misfit is not None:
+            found, expected, remedy = answer.misfit
+            raise ConfigurationError(f"on a worker {found}", expected, remedy)
+        heed(answer.cpu)
+        return answer.done
+    if future.status == "error":
+        return Done(number, said(future.exception()))
+    raise OutputError(
+        f"a job that the scheduler has dropped ({future.status})",
+        "a scheduler that lives as long as the evaluation",
+        "start it again and call again: what is done is not done again",
+    )
+
+
+def _cpu_watch() -> Callable[[str], None]:
+    """Say once of every kind of CPU that is not the client's that numbers may differ by rounding."""
+    seen = {cpu()}
+
+    def heed(kind: str) -> None:
+        if kind not in seen:
+            seen.add(kind)
+            log.warning("a worker computes with %s, this process with %s: rounding may differ", kind, cpu())
+
+    return heed
