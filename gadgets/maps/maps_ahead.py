@@ -11,12 +11,14 @@ depend on the data alone, never on who was faster. Otherwise the maps are made i
 from __future__ import annotations
 
 import logging
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from smug_recon.gadgets.aside import Aside
 from smug_recon.gadgets.header.plan import Plan
 from smug_recon.gadgets.items import Slice, SliceKey
 from smug_recon.gadgets.maps.block_maps import BlockMaps, centre_block, maps_of_block
@@ -46,7 +48,7 @@ class MapsAhead:
         self.noise: NoiseScan | None = None
         self._jobs: dict[SliceKey, Future[_Made | None]] = {}
         self._seen: dict[SliceKey, tuple[int, int]] = {}
-        self._pool: ThreadPoolExecutor | None = None
+        self._aside = Aside("coil maps")
         self._wanted = (
             plan.lines_z == 1
             and plan.averages == 1
@@ -77,8 +79,8 @@ class MapsAhead:
             row: list(readouts) for row, readouts in imaging.items()
         }
         apart = {row: list(readouts) for row, readouts in calibration.items()} if calibration else None
-        self._pool = self._pool or ThreadPoolExecutor(1, "coil maps")
-        self._jobs[key] = self._pool.submit(self._make, key, near, apart, self._noise_so_far())
+        work = partial(self._make, key, near, apart, self._noise_so_far())
+        self._jobs[key] = self._aside.submit(work)
 
     def take(self, item: Slice, block_cyx: Tensor) -> BlockMaps | None:
         """Return the maps of a complete slice if they were made of this very block; None: make them now."""
@@ -102,9 +104,7 @@ class MapsAhead:
     def close(self) -> None:
         """Let go of what nobody will ask for."""
         self._jobs.clear()
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        self._aside.close()
 
     def _rows(self, lines: Lines) -> tuple[int, int]:
         """The contiguous rows about the k-space centre that are there, no more than the maps can use."""
