@@ -48,7 +48,9 @@ def checked_scan(
 ) -> Scan:
     """Put the noise scan in front and hold everything against the pipeline, before the node is started."""
     header, header_xml = parse_header(source.header_xml)
-    heads = read_heads(raw, group)[1] if Path(raw).is_file() else None
+    heads = source.heads() if source.again else None
+    if heads is None and Path(raw).is_file():
+        heads = read_heads(raw, group)[1]
     found = noise_scan(source, raw, header, heads, noise)
     if found is not None and heads is not None:
         heads = found.before(heads)

@@ -18,6 +18,8 @@ from smug_recon.errors import DataError, SmugReconError
 DAMAGED = "the raw file is damaged or was not copied completely: copy or convert it again"
 BEST_COMPRESSION = 1100
 """No filter of HDF5 packs tighter than deflate, 1032 to 1: a table that claims more was never written."""
+PIECE_BYTES, PIECE_ROWS = 16 << 20, 1024
+"""Read at once: values of a fixed size, rows with texts or tables of any length in them."""
 SMALL = 1 << 12
 """Bytes that a table may claim whatever is stored of it."""
 
@@ -81,6 +83,35 @@ def table(group: h5py.Group, name: str, value_type: str) -> h5py.Dataset:
             "convert the raw file again with a current converter",
         )
     return found
+
+
+def every_value(file: h5py.File) -> Iterator[None]:
+    """Read all datasets and attributes of a file and keep none, piece by piece; DataError."""
+    places: list[str] = []
+    with reading("the groups"):
+        file.visititems(lambda name, item: places.append(name) if isinstance(item, h5py.Dataset) else None)
+        list(file.attrs.items())
+    for place in places:
+        with reading(place):
+            if isinstance(file[place].shape, tuple):  # else a dataset without values
+                found = dataset(file, place)
+                if _overlapping(found.dtype):
+                    raise DataError(
+                        f"{place} of the type {str(found.dtype)[:120]}", "members side by side", DAMAGED
+                    )
+                list(found.attrs.items())
+                yield from _every_row(found)
+
+
+def _every_row(found: h5py.Dataset) -> Iterator[None]:
+    if not found.ndim or not found.size:
+        found[()]
+        return
+    row_bytes = max(found.size // len(found) * found.dtype.itemsize, 1)
+    most = PIECE_ROWS if found.dtype.hasobject else PIECE_BYTES // row_bytes + 1
+    for start in range(0, len(found), most):
+        found[start : start + most]
+        yield
 
 
 def _overlapping(kind: Any) -> bool:

@@ -8,11 +8,12 @@ from pathlib import Path
 import h5py
 import ismrmrd
 import numpy as np
+from ismrmrd.hdf5 import acquisition_header_dtype
 
 from smug_recon.errors import ConfigurationError, DataError
 from smug_recon.replay.damage import DAMAGED, dataset, reading, table
-from smug_recon.replay.source import Raw
-from smug_recon.replay.wire import Block, acquisition_rows, waveform_rows
+from smug_recon.replay.source import OtherScan, Raw
+from smug_recon.replay.wire import Block, acquisition_rows, packed, waveform_rows
 
 BLOCK_BYTES = 16 * 2**20
 """Memory that one block of readouts may take, in bytes."""
@@ -21,7 +22,7 @@ NOISE = 1 << (ismrmrd.ACQ_IS_NOISE_MEASUREMENT - 1)
 
 
 class Hdf5Raw(Raw):
-    """An ISMRMRD HDF5 file, open."""
+    """An ISMRMRD HDF5 file, open in this very process: ``raw.open_raw`` opens it in one that may fail."""
 
     def __init__(self, path: Path, group: str | None = None) -> None:
         self.path = path
@@ -57,10 +58,22 @@ class Hdf5Raw(Raw):
             for rows in _tables(self._waveforms):
                 yield waveform_rows(rows)
 
-    def heads(self) -> np.ndarray:
+    def head_tables(self) -> Iterator[np.ndarray]:
         """The acquisition headers of all readouts, without their samples."""
-        with reading("acquisition headers"):
-            return np.asarray(self._data.fields("head")[()])
+        for heads in _heads(self._data):
+            yield packed(heads, acquisition_header_dtype)
+
+    def other_scans(self) -> Iterator[OtherScan]:
+        """The raw scans in the other groups of the file, in alphabetical order."""
+        own = self._group.name
+        for name in scans(self._file):
+            if (group := self._file[name]).name == own:
+                continue
+            try:
+                xml = _header_text(group)
+            except DataError:
+                xml = b""
+            yield OtherScan(name, xml, noise_only(group))
 
 
 def _tables(rows_of: h5py.Dataset) -> Iterator[np.ndarray]:
@@ -112,11 +125,21 @@ def scans(file: h5py.File) -> list[str]:
 def noise_only(group: h5py.Group) -> bool:
     """Whether every readout of a scan is flagged as noise: such a scan holds no image."""
     try:
+        rows = table(group, "data", "<f4")
         with reading("data"):
-            flags = table(group, "data", "<f4").fields("head")[()]["flags"]
+            quiet = all(bool((heads["flags"] & np.uint64(NOISE) != 0).all()) for heads in _heads(rows))
     except DataError:
         return False  # the reader will say what is wrong with it
-    return bool(len(flags) and (flags & np.uint64(NOISE) != 0).all())
+    return bool(rows.size) and quiet
+
+
+def _heads(rows_of: h5py.Dataset) -> Iterator[np.ndarray]:
+    """The column of headers of a table, a bounded number at a time.
+
+    They are read with their samples: asked for that one column, libhdf5 2.0 keeps all samples it passes in memory.
+    """
+    for rows in _tables(rows_of):
+        yield rows["head"].copy()
 
 
 def _groups(file: h5py.File) -> list[tuple[str, h5py.Group]]:

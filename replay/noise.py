@@ -11,16 +11,14 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import h5py
 import ismrmrd
 import numpy as np
 
-from smug_recon.errors import DataError
+from smug_recon.errors import DataError, HeaderError
 from smug_recon.replay import wire
 from smug_recon.replay.convert import other_measurements
-from smug_recon.replay.hdf5 import NOISE, Hdf5Raw, noise_only, scans
+from smug_recon.replay.hdf5 import NOISE
 from smug_recon.replay.header import parse_header
 from smug_recon.replay.source import Raw
 
@@ -107,7 +105,7 @@ def noise_beside(
     Taken is the group that the header names (``measurementDependency`` of type Noise, by measurement ID), else
     the only group with nothing but noise readouts. One whose coils do not fit is left out with a warning.
     """
-    if not isinstance(raw, Hdf5Raw) or (heads["flags"] & np.uint64(NOISE) != 0).any():
+    if (heads["flags"] & np.uint64(NOISE) != 0).any():
         return None
     wanted = dependencies(header)
     name = _group_of(raw, wanted)
@@ -118,8 +116,10 @@ def noise_beside(
                 " or ".join(wanted),
             )
         return None
+    from smug_recon.replay.raw import open_raw
+
     try:
-        with Hdf5Raw(raw.path, name) as other:
+        with open_raw(path, name) as other:
             return _taken(other, header, _channels(header, heads), f"group {name}")
     except DataError as error:
         log.warning("the noise scan in group %s is not used: %s", name, error)
@@ -197,16 +197,22 @@ def coil_names(header: ismrmrd.xsd.ismrmrdHeader) -> list[str]:
     return [str(label.coilName).strip() for label in labels]
 
 
-def _group_of(raw: Hdf5Raw, wanted: list[str]) -> str | None:
-    file: h5py.File = raw._file
-    own = raw._group.name.strip("/")
-    others = [name for name in scans(file) if name != own]
-    for name in others:
-        about = parse_header(_xml(file[name]))[0].measurementInformation if wanted else None
-        if about is not None and about.measurementID is not None and str(about.measurementID) in wanted:
-            return name
-    quiet = [name for name in others if noise_only(file[name])]
+def _group_of(raw: Raw, wanted: list[str]) -> str | None:
+    others = list(raw.other_scans())
+    for other in others if wanted else ():
+        if _measurement(other.header_xml) in wanted:
+            return other.name
+    quiet = [other.name for other in others if other.noise_only]
     return quiet[0] if len(quiet) == 1 else None
+
+
+def _measurement(xml: bytes) -> str | None:
+    """The measurement ID in a header, None if there is none or the header cannot be read."""
+    try:
+        about = parse_header(xml)[0].measurementInformation
+    except HeaderError:
+        return None
+    return None if about is None or about.measurementID is None else str(about.measurementID)
 
 
 def _channels(header: ismrmrd.xsd.ismrmrdHeader, heads: np.ndarray | None) -> int:
@@ -216,11 +222,6 @@ def _channels(header: ismrmrd.xsd.ismrmrdHeader, heads: np.ndarray | None) -> in
     return int(
         getattr(header.acquisitionSystemInformation, "receiverChannels", None) or len(coil_names(header))
     )
-
-
-def _xml(group: h5py.Group) -> bytes:
-    text: Any = np.asarray(group["xml"][()]).ravel()[0]
-    return text.encode() if isinstance(text, str) else bytes(text)
 
 
 def _taken(raw: Raw, header: ismrmrd.xsd.ismrmrdHeader, channels: int, source: str) -> NoiseScan:

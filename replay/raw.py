@@ -10,16 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import h5py
 import ismrmrd
 
 from smug_recon.errors import DataError
 from smug_recon.replay.convert import START_BYTES, as_ismrmrd, is_mrd2
-from smug_recon.replay.fastmri import FastMriRaw, is_fastmri
-from smug_recon.replay.hdf5 import Hdf5Raw
 from smug_recon.replay.mrdstream import StreamRaw
 from smug_recon.replay.source import Raw
 from smug_recon.replay.spooled import open_spool
+from smug_recon.replay.watched import WatchedRaw
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -44,21 +42,21 @@ def open_raw(path: Path | str, group: str | None = None) -> Raw:
     converted = as_ismrmrd(path, start)
     if converted != path:
         return open_raw(converted, group)
-    if start[: len(HDF5_SIGNATURE)] == HDF5_SIGNATURE or h5py.is_hdf5(
-        path
-    ):  # HDF5 may begin behind a user block
-        return open_hdf5(path, group)
+    if is_hdf5(path):
+        return WatchedRaw(path, group)
     return StreamRaw(path.open("rb", buffering=2**20), path.name)
 
 
-def open_hdf5(path: Path, group: str | None = None) -> Hdf5Raw | FastMriRaw:
-    """Open an HDF5 file: one of fastMRI's, else one of ISMRMRD's, which says what is wrong with any other."""
-    try:
-        with h5py.File(path, "r") as file:
-            fastmri = is_fastmri(file)
-    except (OSError, RuntimeError):  # h5py has both for a damaged file; the reader says what is wrong with it
-        fastmri = False
-    return FastMriRaw(path) if fastmri else Hdf5Raw(path, group)
+def is_hdf5(path: Path) -> bool:
+    """Whether the signature of HDF5 stands where it may: at the start, or behind a user block of 512, 1024, ... bytes."""
+    size, at = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while at + len(HDF5_SIGNATURE) <= size:
+            file.seek(at)
+            if file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
+                return True
+            at = 2 * at or 512
+    return False
 
 
 def read_items(
@@ -79,7 +77,7 @@ def _open_pipe(pipe: BinaryIO, group: str | None) -> Raw:
     with tempfile.NamedTemporaryFile(prefix="smug-recon-", suffix=".h5") as spool:
         shutil.copyfileobj(source, spool)
         spool.flush()
-        return open_hdf5(Path(spool.name), group)  # stays readable: HDF5 holds it open after the name is gone
+        return WatchedRaw(spool.name, group)  # stays readable: HDF5 holds it open after the name is gone
 
 
 def _converted_pipe(source: BinaryIO) -> StreamRaw:

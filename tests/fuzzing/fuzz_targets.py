@@ -209,11 +209,11 @@ def tables() -> Run:
 
 def _read_raw(path: Path) -> None:
     from smug_recon.errors import SmugReconError
+    from smug_recon.replay.direct import open_here
     from smug_recon.replay.heads import read_heads
-    from smug_recon.replay.raw import open_hdf5
     from smug_recon.replay.wire import items
 
-    with contextlib.suppress(SmugReconError), open_hdf5(path) as raw:
+    with contextlib.suppress(SmugReconError), open_here(path) as raw:
         for item in items(raw.blocks()):
             item.getHead()
     with contextlib.suppress(SmugReconError):
