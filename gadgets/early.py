@@ -83,12 +83,16 @@ def prepare_while_reading(
     return model, itertools.chain(_emptied(seen), source if broken is None else _raising(broken))
 
 
-def load_and_warm_up(host: GuardedConnection, pipeline: Pipeline) -> Model:
-    """Load the model of the pipeline and run it at the size that the header announces."""
+def load_and_warm_up(
+    host: GuardedConnection, pipeline: Pipeline, load: Callable[[Path, str, str], Model] | None = None
+) -> Model:
+    """Load the model of the pipeline, with ``load`` if given, and run it at the size that the header announces."""
     from smug_recon.gadgets.header.units import correct_units
+    from smug_recon.gadgets.solve.absent import model_of
     from smug_recon.gadgets.stream import prepare
 
-    return prepare(correct_units(host.header)[0], pipeline, None)[1]
+    model = None if load is None else model_of(pipeline, load)
+    return prepare(correct_units(host.header)[0], pipeline, model)[1]
 
 
 def since_start_s() -> float:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smug_recon.gadgets.timing import Report
@@ -29,17 +31,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def reconstruct(connection: gadgetron.external.Connection) -> None:
+def reconstruct(
+    connection: gadgetron.external.Connection, load: Callable[[Path, str, str], Model] | None = None
+) -> None:
     """Reconstruct the scan that a host sends: the target of a Gadgetron node, of execute and connect alike.
 
     Pipeline, header, model and device are checked before the first readout; every failure reaches the host as
-    text.
+    text. ``load`` gives the model of a file, a hash and a device, where a process keeps it from scan to scan.
     """
     from smug_recon.gadgets.wire.connection import session
     from smug_recon.gadgets.wire.spooled import spooled
 
     with spooled() as spool, session(connection) as host:
-        from smug_recon.gadgets.early import prepare_while_reading
+        from smug_recon.gadgets.early import load_and_warm_up, prepare_while_reading
         from smug_recon.gadgets.notebook import observer_of_environment
         from smug_recon.pipeline import pipeline_of
 
@@ -47,7 +51,8 @@ def reconstruct(connection: gadgetron.external.Connection) -> None:
         pipeline, report = pipeline_of(host.config), Report(observer_of_environment())
         spool.settled(pipeline, report)
         watch = report.observer.arriving
-        model, items = report.call("prepare", lambda: prepare_while_reading(host, pipeline, watch=watch))
+        ready = partial(load_and_warm_up, host, pipeline, load)
+        model, items = report.call("prepare", lambda: prepare_while_reading(host, pipeline, ready, watch=watch))
         run(items, host.send, host.header, pipeline, model, report)
 
 

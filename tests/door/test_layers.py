@@ -72,6 +72,17 @@ ALLOWED: dict[str, set[str]] = {
         "errors",
         "",
     },
+    "archive": {
+        "archive",
+        "gadgets",
+        "replay",
+        "spool",
+        "dicom",
+        "pipeline",
+        "configuration",
+        "errors",
+        "",
+    },
     "pipelines": set(),
 }
 

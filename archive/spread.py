@@ -1,0 +1,79 @@
+"""Jobs spread over a cluster, a bounded number of them at a time: the client's memory does not grow with the archive."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from distributed import Client, as_completed
+from distributed.scheduler import KilledWorker
+
+from smug_recon.errors import StreamError
+
+PER_WORKER = 3
+"""Tasks in flight for every scan that can run at once: one that runs and two that wait for it."""
+FEWEST, MOST = 8, 4096
+Job = dict[str, Any]
+
+
+def in_flight(client: Client) -> int:
+    """How many tasks are given to the cluster at a time."""
+    threads = sum(client.nthreads().values())
+    return min(max(PER_WORKER * threads, FEWEST), MOST)
+
+
+def spread(
+    client: Client,
+    jobs: Iterable[Job],
+    submit: Callable[[Client, Job], Any],
+    book: Callable[[Job, dict[str, Any] | None, BaseException | None], None],
+    window: int | None = None,
+) -> None:
+    """Submit jobs as others end, and book each as it ends: its answer, or the error that came instead.
+
+    Raises:
+        StreamError: the scheduler is gone, and with it the tasks.
+    """
+    waiting = iter(jobs)
+    flying: dict[str, Job] = {}
+    running = as_completed([])
+
+    def launch(count: int) -> None:
+        for job in itertools.islice(waiting, count):
+            future = submit(client, job)
+            flying[future.key] = job
+            running.add(future)
+
+    launch(window or in_flight(client))
+    for future in running:
+        job = flying.pop(future.key)
+        if future.status == "finished":
+            book(job, future.result(), None)
+        elif future.status == "error":
+            book(job, None, future.exception())
+        else:
+            raise StreamError(
+                f"a scheduler that has lost {len(flying) + 1} tasks ({future.status})",
+                "a scheduler that runs to the end",
+                "run the same command again: what is done stays done",
+            )
+        del future
+        launch(1)
+
+
+def killed(error: BaseException) -> dict[str, str]:
+    """What is said of a task whose error did not come from this package."""
+    if isinstance(error, KilledWorker):
+        return {
+            "kind": "KilledWorker",
+            "found": f"{error.allowed_failures + 1} workers that died while they had this scan",
+            "expected": "a worker that lives",
+            "remedy": "memory may have run out: try it alone with smug-recon replay, then --retry-failed",
+        }
+    return {
+        "kind": type(error).__name__,
+        "found": f"{type(error).__name__}: {error}"[:400],
+        "expected": "an answer of the worker",
+        "remedy": "check that the workers have the same version of smug-recon and can reach the storage",
+    }

@@ -1,0 +1,195 @@
+"""One scan on a worker: fetch it, look whether it has changed, let a warm process reconstruct it, publish the result."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import posixpath
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from smug_recon.archive.process import told
+from smug_recon.archive.record import DONE, FAILED, Record, error_of
+from smug_recon.archive.results import Results, stamp
+from smug_recon.archive.warm import NAME, WarmPool
+from smug_recon.errors import DataError, OutputError, SmugReconError
+
+log = logging.getLogger(__name__)
+
+BLOCK_BYTES = 1 << 20
+RESERVE_BYTES = 64 << 20
+"""Kept free on a disk that a remote file is copied to."""
+SAME = "same"
+Job = Mapping[str, Any]
+
+
+def reconstruct_scan(job: Job) -> dict[str, Any]:
+    """The task: what came of a scan, in a few words; its record lies in the manifest. Never raises for what a scan is."""
+    from distributed import get_worker
+
+    pool = get_worker().plugins[NAME]
+    assert isinstance(pool, WarmPool)
+    return work(job, pool)
+
+
+def work(job: Job, pool: WarmPool) -> dict[str, Any]:
+    """Reconstruct the scan of a job with the processes of a pool; OSError, OutputError where not even a failure can be written."""
+    results, record = Results(job["out"]), blank(job)
+    try:
+        with results.scratch() as scratch:
+            return said(_attempted(job, pool, results, record, scratch))
+    except (SmugReconError, OSError) as error:
+        return said(failed(results, record, error_in_words(error)))
+
+
+def blank(job: Job) -> Record:
+    """The record of a scan before anything has come of it."""
+    about = {
+        name: job[name] for name in ("path", "bytes", "modified", "wanted", "pipeline", "model", "version")
+    }
+    return Record(status=FAILED, **about)
+
+
+def said(record: Record, same: bool = False) -> dict[str, Any]:
+    """What the client needs to know."""
+    return {
+        "path": record.path,
+        "status": SAME if same else record.status,
+        "fallbacks": record.fallbacks,
+        "reason": record.reason[:400],
+    }
+
+
+def failed(results: Results, record: Record, error: Mapping[str, Any]) -> Record:
+    """Book a failure: an earlier result of other data or settings does not stay under this name."""
+    record = dataclasses.replace(record, status=FAILED, error=error_of(error))
+    with results.scratch() as scratch:
+        made = scratch / "result"
+        made.mkdir()
+        (made / "node.log").write_text(record.reason + "\n", encoding="utf-8")
+        results.publish(made, record)
+    return record
+
+
+def error_in_words(error: Exception) -> dict[str, str]:
+    """Any error as plain data."""
+    if isinstance(error, SmugReconError):
+        return told(type(error).__name__, error.found, error.expected, error.remedy)
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return told(
+        type(error).__name__, text, "storage that can be read and written", "run again with --retry-failed"
+    )
+
+
+def _attempted(job: Job, pool: WarmPool, results: Results, record: Record, scratch: Path) -> Record:
+    raw = fetched(job, scratch)
+    sha256 = content_hash(raw)
+    known = job["known"]
+    record = dataclasses.replace(record, sha256=sha256)
+    if known is not None and known["sha256"] == sha256 and known["answers"]:
+        (before,) = results.records([job["path"]])
+        if before is not None:  # touched, copied anew: the same bytes
+            before = dataclasses.replace(before, bytes=record.bytes, modified=record.modified)
+            results.write_record(before)
+            return before
+    made = scratch / "result"
+    for attempt in range(1, int(job["attempts"]) + 1):
+        shutil.rmtree(made, ignore_errors=True)
+        (scratch / "temporary").mkdir(exist_ok=True)
+        request = {
+            "raw": str(raw),
+            "out": str(made),
+            "scratch": str(scratch / "temporary"),
+            "pipeline": None if job["own_settings"] else str(pool.pipeline),
+            "overrides": job["overrides"] if job["own_settings"] else {},
+            "wanted": job["outputs"],
+            "patience_s": job["time_limit_s"],
+        }
+        with pool.process() as process:
+            answer = process.ask(request, job["time_limit_s"])
+        shutil.rmtree(scratch / "temporary", ignore_errors=True)
+        record = dataclasses.replace(record, attempts=attempt)
+        if not answer.pop("died", False):
+            break
+    if "error" in answer:
+        texts = {name: _clean(str(text), job, raw, scratch) for name, text in answer["error"].items()}
+        return _published_failure(results, dataclasses.replace(record, error=error_of(texts)), made)
+    if fetched_again(job) != (record.bytes, record.modified):
+        error = DataError(
+            "a file that changed while it was read", "a file at rest", "run again when it is complete"
+        )
+        return _published_failure(
+            results, dataclasses.replace(record, error=error_of(error_in_words(error))), made
+        )
+    record = dataclasses.replace(record, status=DONE, **answer)
+    results.publish(made, record)
+    return record
+
+
+def _published_failure(results: Results, record: Record, made: Path) -> Record:
+    """Keep the log of a failure, and nothing that looks like images."""
+    made.mkdir(exist_ok=True)
+    for path in made.iterdir():
+        if path.name != "node.log":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    results.publish(made, record)
+    return record
+
+
+def _clean(text: str, job: Job, raw: Path, scratch: Path) -> str:
+    """A text without the paths of this machine."""
+    for path, name in ((str(raw), job["path"]), (f"{scratch / 'result'}/", ""), (str(scratch), ".")):
+        text = text.replace(path, name)
+    return text
+
+
+def fetched(job: Job, scratch: Path) -> Path:
+    """The raw file on a disk of this machine: where it lies, or a copy that goes with the scratch folder. OSError, OutputError."""
+    files, place = place_of(job)
+    if isinstance(files, LocalFileSystem):
+        return Path(place)
+    if shutil.disk_usage(scratch).free < job["bytes"] + RESERVE_BYTES:
+        raise OutputError(
+            f"no room for a copy of {job['path']} ({job['bytes']} bytes)",
+            "room on the worker's disk for TMPDIR",
+            "make room, or let fewer scans run side by side",
+        )
+    copy = scratch / "raw" / posixpath.basename(job["path"])
+    copy.parent.mkdir()
+    files.get(place, str(copy), recursive=bool(job["spool"]))
+    return copy
+
+
+def place_of(job: Job) -> tuple[Any, str]:
+    """The file system of the raw file, and its path there."""
+    files, root = url_to_fs(job["source"], use_listings_cache=False)
+    return files, posixpath.join(root, job["path"])
+
+
+def fetched_again(job: Job) -> tuple[int, str]:
+    """Size and stamp of the raw file now; of a copy and of a spool those of the job."""
+    files, place = place_of(job)
+    if job["spool"] or not isinstance(files, LocalFileSystem):
+        return job["bytes"], job["modified"]
+    about = files.info(place)
+    return int(about["size"]), stamp(about)
+
+
+def content_hash(raw: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of what lies in a folder (its lock left out)."""
+    digest = hashlib.sha256()
+    for path in sorted(raw.iterdir()) if raw.is_dir() else [raw]:
+        if raw.is_dir():
+            if path.name.startswith("owner") or not path.is_file():
+                continue
+            digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
+    return digest.hexdigest()
