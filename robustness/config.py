@@ -161,13 +161,14 @@ class BoundAxis(_Part):
 
 
 class Axes(_Part):
-    """What is varied. ``shifts``: fields of the scan settings and their values."""
+    """What is varied. ``shifts``: fields of the scan settings and their values; ``denoising``: noise on the target itself."""
 
     noise: NoiseAxis | None = None
     attacks: tuple[AttackAxis, ...] = ()
     shifts: dict[str, tuple[Any, ...]] = {}
     unrolling_steps: tuple[int, ...] = ()
     input_scale: tuple[float, ...] = ()
+    denoising: tuple[float, ...] = ()
     lesions: LesionAxis | None = None
     bounds: BoundAxis | None = None
 

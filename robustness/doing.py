@@ -14,6 +14,7 @@ from smug_recon.robustness.attacked import measure_attack, measure_transfer
 from smug_recon.robustness.bounded_jobs import measure_bounds
 from smug_recon.robustness.config import EvaluationConfig
 from smug_recon.robustness.context import Context
+from smug_recon.robustness.denoising import measure_denoising
 from smug_recon.robustness.images import keep_example
 from smug_recon.robustness.jobs import Job, save
 from smug_recon.robustness.lesioned import measure_lesion
@@ -26,6 +27,7 @@ MEASURES: dict[str, Callable[[Job, Context], Measured]] = {
     "transfer": measure_transfer,
     "unrolling-steps": measure_steps,
     "input-scale": measure_scale,
+    "denoising": measure_denoising,
     "lesion": measure_lesion,
     "bounds": measure_bounds,
 }

@@ -22,7 +22,15 @@ class Probe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal[
-        "clean", "noise", "attack", "transfer", "unrolling-steps", "input-scale", "lesion", "bounds"
+        "clean",
+        "noise",
+        "attack",
+        "transfer",
+        "unrolling-steps",
+        "input-scale",
+        "denoising",
+        "lesion",
+        "bounds",
     ]
     perturbation: str
     strength: float | str = 0.0
@@ -77,6 +85,10 @@ def probes(config: EvaluationConfig) -> list[tuple[Probe, tuple[MethodSettings, 
     found += [
         (Probe(kind="input-scale", perturbation="input-scale", strength=factor), networks)
         for factor in axes.input_scale
+    ]
+    found += [
+        (Probe(kind="denoising", perturbation="denoising", strength=strength), networks)
+        for strength in axes.denoising
     ]
     if axes.lesions:
         found += _lesions(axes.lesions, everyone)

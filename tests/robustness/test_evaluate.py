@@ -39,6 +39,7 @@ def attacked(evaluation: EvaluationConfig) -> EvaluationConfig:
         shifts={"acceleration": (2, 4), "contrast": ("T1w",)},
         unrolling_steps=(1, 3),
         input_scale=(1.0, 2.0),
+        denoising=(0.01, 0.1),
     )
     return evaluation.model_copy(update={"axes": axes})
 
@@ -65,7 +66,7 @@ def find(results: list[Result], method: str, perturbation: str, strength: str, m
 def test_numbers_do_not_depend_on_order_or_interruption(attacked: EvaluationConfig, tmp_path: Path) -> None:
     data = attacked.data.model_copy(update={"limit": 1})
     axes = attacked.axes.model_copy(
-        update={"attacks": attacked.axes.attacks[:1], "shifts": {"acceleration": (2,)}, "input_scale": ()}
+        update={"attacks": attacked.axes.attacks[:1], "shifts": {"acceleration": (2,)}, "input_scale": (), "denoising": ()}
     )
     config = attacked.model_copy(update={"data": data, "axes": axes, "examples": 0})
     evaluate(config, tmp_path / "whole")
@@ -107,6 +108,9 @@ def test_the_report_holds_every_question(attacked: EvaluationConfig, tmp_path: P
     difference = find(results, "smug", "clean", "0", "psnr_db_minus_modl").mean
     assert difference == pytest.approx(clean.mean - find(results, "modl", "clean", "0", "psnr_db").mean)
     assert find(results, "smug", "input-scale", "1", "psnr_db").mean == pytest.approx(clean.mean, abs=1e-3)
+    for strength in (0.01, 0.1):  # PSNR as in the paper: complex error against the peak of the target
+        noisy = find(results, "modl", "denoising", f"{strength:g}", "noisy_psnr_db").mean
+        assert noisy == pytest.approx(-10 * math.log10(2 * strength**2), abs=0.5)
     assert find(results, "smug", "shift-contrast", "T1w", "psnr_db").n == 2
     with (tmp_path / "results.csv").open() as file:
         table = list(csv.DictReader(file))
