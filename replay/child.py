@@ -28,7 +28,7 @@ from smug_recon.replay.damage import DAMAGED
 from smug_recon.replay.frames import Piece, read_frame, write_request
 
 PIECE_S, VARIABLE = 60.0, "SMUG_RECON_READ_SECONDS"
-"""Processor time for one piece of a file, in seconds: a block of 16 MiB, or a slice of a fastMRI file."""
+"""Processor time for one piece of a file, in seconds: a block of 4 MiB, or a slice of a fastMRI file."""
 SILENCE_S = 600
 """Longest wait for a disk, in seconds."""
 PIPE_BYTES = 1 << 20

@@ -15,7 +15,7 @@ from smug_recon.replay.damage import DAMAGED, dataset, reading, table
 from smug_recon.replay.source import OtherScan, Raw
 from smug_recon.replay.wire import Block, acquisition_rows, packed, waveform_rows
 
-BLOCK_BYTES = 16 * 2**20
+BLOCK_BYTES = 4 * 2**20
 """Memory that one block of readouts may take, in bytes."""
 MOST_ROWS = 4096
 NOISE = 1 << (ismrmrd.ACQ_IS_NOISE_MEASUREMENT - 1)

@@ -27,7 +27,7 @@ from smug_recon.replay.damage import DAMAGED
 from smug_recon.replay.frames import Piece, write_frame
 
 MEMORY_BYTES = 8 << 30
-"""Address space of this process; a chunk of HDF5 has at most 4 GiB, a block of readouts 16 MiB."""
+"""Address space of this process; a chunk of HDF5 has at most 4 GiB, a block of readouts 4 MiB."""
 
 
 def main() -> None:
