@@ -15,7 +15,7 @@ import numpy as np
 
 from smug_recon.errors import DataError, SmugReconError
 
-DAMAGED = "the raw file is damaged or was not copied completely: copy or convert it again"
+DAMAGED = "the file is damaged or was not copied completely: copy or convert it again"
 BEST_COMPRESSION = 1100
 """No filter of HDF5 packs tighter than deflate, 1032 to 1: a table that claims more was never written."""
 PIECE_BYTES, PIECE_ROWS = 16 << 20, 1024

@@ -17,9 +17,7 @@ from smug_recon.replay.convert import START_BYTES, as_ismrmrd, is_mrd2
 from smug_recon.replay.mrdstream import StreamRaw
 from smug_recon.replay.source import Raw
 from smug_recon.replay.spooled import open_spool
-from smug_recon.replay.watched import WatchedRaw
-
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+from smug_recon.replay.watched import HDF5_SIGNATURE, WatchedRaw, is_hdf5
 
 
 def open_raw(path: Path | str, group: str | None = None) -> Raw:
@@ -45,18 +43,6 @@ def open_raw(path: Path | str, group: str | None = None) -> Raw:
     if is_hdf5(path):
         return WatchedRaw(path, group)
     return StreamRaw(path.open("rb", buffering=2**20), path.name)
-
-
-def is_hdf5(path: Path) -> bool:
-    """Whether the signature of HDF5 stands where it may: at the start, or behind a user block of 512, 1024, ... bytes."""
-    size, at = path.stat().st_size, 0
-    with path.open("rb") as file:
-        while at + len(HDF5_SIGNATURE) <= size:
-            file.seek(at)
-            if file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
-                return True
-            at = 2 * at or 512
-    return False
 
 
 def read_items(

@@ -16,6 +16,8 @@ from smug_recon.replay.child import Child
 from smug_recon.replay.source import OtherScan, Raw
 from smug_recon.replay.wire import Block
 
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
 
 class WatchedRaw(Raw):
     """An ISMRMRD or fastMRI HDF5 file, open in a process of its own (``reader.py``)."""
@@ -51,12 +53,27 @@ class WatchedRaw(Raw):
             yield OtherScan(note["name"], content, note["noise"])
 
 
-def examine(path: Path | str) -> None:
-    """Read an HDF5 file to its end, so that what opens it next will neither hang nor crash. DataError."""
-    child = Child(Path(path).name)
-    try:
-        child.ask("look", os.fspath(path))
-        for _ in child.pieces("values"):
-            pass
-    finally:
-        child.close()
+def is_hdf5(path: Path) -> bool:
+    """Whether the signature of HDF5 stands where it may: at the start, or behind a user block of 512, 1024, ... bytes."""
+    size, at = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while at + len(HDF5_SIGNATURE) <= size:
+            file.seek(at)
+            if file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
+                return True
+            at = 2 * at or 512
+    return False
+
+
+def examine(*paths: Path | str) -> None:
+    """Read HDF5 files to their end, so that what opens them next will neither hang nor crash; others are let be. DataError."""
+    for path in paths:
+        if not Path(path).is_file() or not is_hdf5(Path(path)):
+            continue
+        child = Child(Path(path).name)
+        try:
+            child.ask("look", os.fspath(path))
+            for _ in child.pieces("values"):
+                pass
+        finally:
+            child.close()

@@ -213,8 +213,18 @@ def test_the_reader_ends_with_us_and_may_do_little(groups):
         time.sleep(0.05)
 
 
-def test_examining_a_whole_file_says_nothing(groups, fastmri):
-    examine(groups)
-    examine(fastmri)
-    with pytest.raises(DataError, match="cannot open"):
-        examine(groups.with_name("none.h5"))
+def test_examining_a_whole_file_says_nothing(groups, fastmri, tmp_path):
+    examine(groups, fastmri, __file__, tmp_path / "none.h5")
+
+
+@pytest.mark.parametrize("command", ["dicom", "explain", "report", "compare"])
+def test_nor_do_the_commands_that_read_images(command, tmp_path, write_hdf5, hurried):
+    path = endless(write_hdf5([], name="images.h5"))
+    words = {
+        "dicom": [path, "-o", tmp_path / "dicom"],
+        "explain": [path],
+        "report": [tmp_path],
+        "compare": [path, path],
+    }
+    found = CliRunner().invoke(app, [command, *map(str, words[command])])
+    assert isinstance(found.exception, DataError) and "round in circles" in str(found.exception)

@@ -28,6 +28,7 @@ def command(
 
     from smug_recon.errors import ConfigurationError
     from smug_recon.replay.images import groups, read_images
+    from smug_recon.replay.watched import examine
     from smug_recon.simulation.compare import (
         ImageReference,
         Picture,
@@ -42,6 +43,7 @@ def command(
         with h5py.File(path, "r") as file:
             return "dataset" in file
 
+    examine(images, truth)
     for path in (images, truth):
         if not h5py.is_hdf5(path):
             raise ConfigurationError(f"{path}, which is no HDF5 file", "an HDF5 file", "check the path")

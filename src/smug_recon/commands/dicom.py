@@ -35,8 +35,10 @@ def command(
     from smug_recon.replay.disk import written_to
     from smug_recon.replay.images import groups, image_header, read_images
     from smug_recon.replay.preview import write_previews
+    from smug_recon.replay.watched import examine
 
     start_logging()
+    examine(images)
     chosen = groups(images, series)
     header = image_header(images)
     found = itertools.chain.from_iterable(read_images(images, name) for name in chosen)

@@ -10,5 +10,7 @@ def command(
 ) -> None:
     """Print how images came about: software, model and pipeline with their hashes, seed, device, fallbacks, seconds."""
     from smug_recon.replay.explain import explain
+    from smug_recon.replay.watched import examine
 
+    examine(image)
     typer.echo(explain(image))
