@@ -17,6 +17,7 @@ import os
 import posixpath
 import secrets
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -182,6 +183,17 @@ def _renamed(made: Path, target: Path) -> None:
     elif target.exists():
         raise OutputError(f"the file {target}", "a folder for a result", "remove it")
     made.rename(target)
+
+
+def followed(about: dict[str, Any]) -> dict[str, Any]:
+    """What a file system says of a file; of a link to a file what it says of that file."""
+    if not about.get("islink"):
+        return about
+    with contextlib.suppress(OSError):
+        found = os.stat(about["name"])
+        if stat.S_ISREG(found.st_mode):
+            return {**about, "type": "file", "size": found.st_size, "mtime": found.st_mtime}
+    return about
 
 
 def stamp(about: dict[str, Any]) -> str:

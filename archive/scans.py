@@ -10,7 +10,7 @@ from typing import Any
 
 from fsspec import AbstractFileSystem
 
-from smug_recon.archive.results import stamp
+from smug_recon.archive.results import followed, stamp
 from smug_recon.replay.convert import START_BYTES, is_mrd2, siemens_measurements
 from smug_recon.replay.raw import HDF5_SIGNATURE
 from smug_recon.spool.record import STREAM
@@ -60,7 +60,7 @@ def raw_scans(
             folders.clear()
             waiting.append(_spool(inside, names))
         else:
-            entries = ((posixpath.join(inside, name), names[name]) for name in sorted(names))
+            entries = ((posixpath.join(inside, name), followed(names[name])) for name in sorted(names))
             waiting += [
                 RawScan(path, int(about["size"]), stamp(about))
                 for path, about in entries

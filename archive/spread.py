@@ -37,7 +37,7 @@ def spread(
     """
     waiting = iter(jobs)
     flying: dict[str, Job] = {}
-    running = as_completed([])
+    running = as_completed([], with_results=True, raise_errors=False)
 
     def launch(count: int) -> None:
         for job in itertools.islice(waiting, count):
@@ -46,10 +46,10 @@ def spread(
             running.add(future)
 
     launch(window or in_flight(client))
-    for future in running:
+    for future, answer in running:
         job = flying.pop(future.key)
         if future.status == "finished":
-            book(job, future.result(), None)
+            book(job, answer, None)
         elif future.status == "error":
             book(job, None, future.exception())
         else:

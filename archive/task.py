@@ -16,7 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from smug_recon.archive.process import told
 from smug_recon.archive.record import DONE, FAILED, Record, error_of
-from smug_recon.archive.results import Results, stamp
+from smug_recon.archive.results import Results, followed, stamp
 from smug_recon.archive.warm import NAME, WarmPool
 from smug_recon.errors import DataError, OutputError, SmugReconError
 
@@ -177,7 +177,7 @@ def fetched_again(job: Job) -> tuple[int, str]:
     files, place = place_of(job)
     if job["spool"] or not isinstance(files, LocalFileSystem):
         return job["bytes"], job["modified"]
-    about = files.info(place)
+    about = followed(files.info(place))
     return int(about["size"]), stamp(about)
 
 

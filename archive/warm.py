@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,9 @@ STOP_S = 5.0
 class WarmProcess:
     """One process that reconstructs scan after scan."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], command: Sequence[str] = ()) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "smug_recon.archive.process"],
+            list(command) or [sys.executable, "-m", "smug_recon.archive.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **environment},
@@ -117,8 +117,16 @@ class WarmPool(WorkerPlugin):
 
     name = NAME
 
-    def __init__(self, pipeline_yaml: str, model: bytes, threads: int | None = None, gpus: int = 0) -> None:
+    def __init__(
+        self,
+        pipeline_yaml: str,
+        model: bytes,
+        threads: int | None = None,
+        gpus: int = 0,
+        command: Sequence[str] = (),
+    ) -> None:
         self.pipeline_yaml, self.model, self.threads, self.gpus = pipeline_yaml, model, threads, gpus
+        self.command = tuple(command)
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on the worker."""
@@ -146,7 +154,7 @@ class WarmPool(WorkerPlugin):
         with self._lock:
             process = self._idle.pop() if self._idle else None
         if process is None:
-            process = WarmProcess(self._environment)
+            process = WarmProcess(self._environment, self.command)
             self.started += 1
         try:
             yield process

@@ -59,6 +59,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "web": {"web", "scanner", "replay", "gadgets", "pipeline", "errors", ""},
     "benchmarks": {
+        "archive",
         "benchmarks",
         "calibration",
         "gadgets",
