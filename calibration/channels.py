@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,9 +38,17 @@ def silent_channels(hybrid_cyx: Tensor, distance_y: Tensor, mask_y: Tensor) -> T
     turns_xk = position_x[:, None] * (torch.arange(width) - width // 2) / hybrid_cyx.shape[-1]
     waves_xk = torch.exp(-2j * math.pi * turns_xk.to(torch.float64)) / math.sqrt(hybrid_cyx.shape[-1])
     centre_c = (near @ waves_xk.to(near.dtype)).abs().square().flatten(1).mean(1)
-    noise_c = far.abs().square().flatten(1).median(1).values / math.log(2)
+    noise_c = _lower_median(far.abs().square().flatten(1)) / math.log(2)
     silent_c = (centre_c < _SIGNAL * noise_c) | (centre_c <= _NOTHING * centre_c.max())
     return torch.zeros_like(silent_c) if bool(silent_c.all()) else silent_c
+
+
+def _lower_median(values_cn: Tensor) -> Tensor:
+    """Return what ``Tensor.median`` does, by the partition of numpy, which takes a tenth of the time on a CPU."""
+    if values_cn.is_cuda:
+        return values_cn.median(1).values
+    middle = (values_cn.shape[1] - 1) // 2
+    return torch.from_numpy(np.partition(values_cn.numpy(), middle, axis=1)[:, middle].copy())
 
 
 def whitening_without(whitening_cc: Tensor, left_out: tuple[int, ...]) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from smug_recon.errors import DataError
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import REVERSE, Readout, not_imaging
+from smug_recon.gadgets.items import REVERSE, Readout, header_of, not_imaging
 from smug_recon.gadgets.timing import Report
 
 #: share of the signal beyond the field of view above which undeclared oversampling is not believed
@@ -49,13 +49,13 @@ def remove_oversampling(items: Iterable[Any], plan: Plan, report: Report) -> Ite
             yield item
             continue
         report.lines += 1
-        head = item.getHead()  # a deep copy, which costs: once a line
+        head = header_of(item)
         line_cx = whole_line(item, head, plan.encoded_xyz[0], plan.readout_x, report)
         kept_cx = middle(line_cx, plan.readout_x)
         if line_cx.shape[1] > plan.encoded_xyz[0]:
             total += _energy(line_cx)
             kept += _energy(kept_cx)
-        yield Readout(head, kept_cx)
+        yield Readout(head, torch.from_numpy(kept_cx))
     if total - kept > BEYOND * total:
         raise DataError(
             f"more samples than the encoded matrix of {plan.encoded_xyz[0]}, with {100 * (1 - kept / total):.0f} % of "
@@ -67,13 +67,14 @@ def remove_oversampling(items: Iterable[Any], plan: Plan, report: Report) -> Ite
 
 def hybrid_line(acquisition: ismrmrd.Acquisition, encoded_x: int, readout_x: int, report: Report) -> Tensor:
     """Return the image line ``data_cx`` (coils, readout_x) of one readout: place, transform, crop."""
-    return middle(whole_line(acquisition, acquisition.getHead(), encoded_x, readout_x, report), readout_x)
+    line_cx = whole_line(acquisition, header_of(acquisition), encoded_x, readout_x, report)
+    return torch.from_numpy(middle(line_cx, readout_x))
 
 
-def middle(line_cx: Tensor, readout_x: int) -> Tensor:
-    """Return the central ``readout_x`` samples of an image line."""
-    crop = line_cx.shape[1] // 2 - readout_x // 2
-    return line_cx[:, crop : crop + readout_x].contiguous()
+def middle(line_cx: np.ndarray, readout_x: int) -> np.ndarray:
+    """Return the central ``readout_x`` samples of an image line whose centre is at sample 0 (``ifftshift``), contiguous."""
+    before = readout_x // 2
+    return np.concatenate([line_cx[:, line_cx.shape[1] - before :], line_cx[:, : readout_x - before]], axis=1)
 
 
 def whole_line(
@@ -82,8 +83,11 @@ def whole_line(
     encoded_x: int,
     readout_x: int,
     report: Report,
-) -> Tensor:
-    """Return the image line of one readout with its oversampling: place, transform."""
+) -> np.ndarray:
+    """Return the image line of one readout with its oversampling, its centre at sample 0: place, transform.
+
+    The transform is numpy's: it computes a line as fast as torch, and needs no workers of OpenMP in the thread that receives.
+    """
     place = placed(head, encoded_x, readout_x)
     for text in place.notes:
         report.warn(text)
@@ -96,7 +100,8 @@ def whole_line(
     left, right = place.start - centre, place.stop - centre
     grid_cx[:, left % place.grid_x : left % place.grid_x + before] = data_cx[:, :before]
     grid_cx[:, max(left, 0) : max(right, 0)] = data_cx[:, before:]
-    return torch.fft.fftshift(torch.fft.ifft(torch.from_numpy(grid_cx), norm="ortho"), dim=1)
+    line_cx: np.ndarray = np.fft.ifft(grid_cx, norm="ortho")
+    return line_cx.astype(np.complex64, copy=False)  # numpy before 2.0 computes in double precision
 
 
 @dataclass(frozen=True)
@@ -156,5 +161,5 @@ def placed(head: ismrmrd.AcquisitionHeader, encoded_x: int, readout_x: int) -> P
     return Place(encoded_x, start + first, start + last, chosen, tuple(notes))
 
 
-def _energy(line_cx: Tensor) -> float:
-    return float(line_cx.abs().square().sum())
+def _energy(line_cx: np.ndarray) -> float:
+    return float(np.vdot(line_cx, line_cx).real)

@@ -184,7 +184,7 @@ def prewhiten(items: Iterable[Any], noise: NoiseScan, plan: Plan) -> Iterator[An
                 if isinstance(item, Volume):
                     whiten_in_place(item.kspace_cyx, whitening_cc * scale)
                 else:
-                    item.kspace_cyx = whiten(item.kspace_cyx, whitening_cc * scale)
+                    whiten_rows(item.kspace_cyx, item.mask_y, whitening_cc * scale)
                 if item.calibration_cyx is not None:
                     scale = noise.scale(item.calibration_dwell_us, bandwidth)
                     item.calibration_cyx = whiten(item.calibration_cyx, whitening_cc * scale)
@@ -206,6 +206,15 @@ def whitened_before(item: Slice) -> None:
 def whiten(kspace_cyx: Tensor, whitening_cc: Tensor) -> Tensor:
     """Return ``sum_d W_cd k_d`` for every sample."""
     return torch.einsum("cd,dyx->cyx", whitening_cc, kspace_cyx)
+
+
+def whiten_rows(kspace_cyx: Tensor, mask_y: Tensor, whitening_cc: Tensor) -> None:
+    """Do the same in place to the rows that were acquired, one by one; the others are zero.
+
+    A row is the same bits whichever others there are: coil maps made ahead are compared with those of the complete slice.
+    """
+    for row in torch.nonzero(mask_y).flatten().tolist():
+        kspace_cyx[:, row] = whitening_cc @ kspace_cyx[:, row]
 
 
 def whiten_in_place(kspace_cnx: Tensor, whitening_cc: Tensor, rows: int = 512) -> None:

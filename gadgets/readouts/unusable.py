@@ -27,9 +27,9 @@ def leave_out_unusable(
         DataError: no line is left.
     """
     notes = []
-    magnitude_y = torch.zeros(len(mask_y))
+    magnitude_y, sampled = torch.zeros(len(mask_y)), torch.nonzero(mask_y).flatten()
     for coil_yx in kspace_cyx:
-        magnitude_y += coil_yx.real.abs().sum(1) + coil_yx.imag.abs().sum(1)
+        magnitude_y[sampled] += torch.view_as_real(coil_yx[sampled]).abs().sum((1, 2))
     bad = torch.nonzero(mask_y & ~torch.isfinite(magnitude_y)).flatten().tolist()
     found = [row for row in bad if not _finite(kspace_cyx[:, row])]  # a sum may overflow where no sample does
     for row in found:

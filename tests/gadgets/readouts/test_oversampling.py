@@ -10,7 +10,7 @@ from small_scan import COILS, LINES_Y, READOUT_X, SAMPLES_X, SmallScan, centred_
 
 from smug_recon.errors import DataError
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.items import Readout
+from smug_recon.gadgets.items import Readout, header_of
 from smug_recon.gadgets.readouts.oversampling import hybrid_line, remove_oversampling
 from smug_recon.gadgets.timing import Report
 from smug_recon.physics import ifft_centred
@@ -114,3 +114,12 @@ def test_lines_that_carry_no_image_pass_unchanged_and_are_counted(flag: int) -> 
     assert second.data_cx.shape == (COILS, READOUT_X)
     assert sum(report.passed.values()) == 1
     assert report.lines == 1
+
+
+def test_the_copy_of_a_header_is_that_of_get_head_and_a_copy() -> None:
+    acquisition = ismrmrd.Acquisition.from_array(np.ones((2, 8), np.complex64))
+    acquisition.idx.slice, acquisition.scan_counter, acquisition.position[1] = 3, 77, 2.5
+    head = header_of(acquisition)
+    assert bytes(head) == bytes(acquisition.getHead())
+    head.idx.slice = 9
+    assert acquisition.idx.slice == 3

@@ -16,7 +16,7 @@ from smug_recon.gadgets.items import Slice
 from smug_recon.gadgets.readouts.completion import Arrival
 from smug_recon.gadgets.readouts.gather import Limits, gather
 from smug_recon.gadgets.readouts.oversampling import remove_oversampling
-from smug_recon.gadgets.readouts.prewhiten import NoiseScan, prewhiten
+from smug_recon.gadgets.readouts.prewhiten import NoiseScan, prewhiten, whiten, whiten_rows
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 
@@ -126,3 +126,17 @@ def test_a_noise_scan_of_other_coils_is_an_error() -> None:
     scan.add_slice()
     with pytest.raises(DataError, match="5 coils and imaging lines of 4"):
         whitened(scan.readouts)
+
+
+def test_rows_are_whitened_alike_whichever_others_there_are_and_the_rest_stays_zero() -> None:
+    """``whiten_rows`` is ``whiten``; a row is the same bits in every mask, else no coil maps made ahead would be taken."""
+    generator = torch.Generator().manual_seed(0)
+    kspace_cyx = torch.randn((5, 24, 17), dtype=torch.complex64, generator=generator)
+    whitening_cc = torch.randn((5, 5), dtype=torch.complex64, generator=generator)
+    every, few = torch.ones(24, dtype=torch.bool), torch.zeros(24, dtype=torch.bool)
+    few[[3, 4, 11]] = True
+    whole_cyx, part_cyx = kspace_cyx.clone(), kspace_cyx * few[:, None]
+    whiten_rows(whole_cyx, every, whitening_cc)
+    whiten_rows(part_cyx, few, whitening_cc)
+    assert torch.equal(part_cyx[:, few], whole_cyx[:, few]) and not bool(part_cyx[:, ~few].any())
+    assert torch.allclose(whole_cyx, whiten(kspace_cyx, whitening_cc), rtol=1e-5, atol=1e-5)
