@@ -25,6 +25,9 @@ MRD2_MARK = b"yardl"
 MOST_MEASUREMENTS = 64
 VB_HEADER_BYTES = range(33, 2**24)
 START_BYTES = 64
+SILENCE_S, WAIT_S = 600.0, 0.5
+"""A converter that writes nothing for so long hangs, in seconds; how often is looked."""
+MOST_SAID_BYTES = 1 << 16
 
 
 def is_mrd2(start: bytes) -> bool:
@@ -119,15 +122,40 @@ def other_measurements(path: Path) -> Iterator[Path]:
 def _run(program: str, path: Path, target: Path, measurement: int) -> Path:
     words = [program, "-f", str(path), "-z", str(measurement), "-o", str(target)]
     log.info("converting %s with %s", path.name, CONVERTER)
-    done = subprocess.run(
-        words, cwd=target.parent, stdin=subprocess.DEVNULL, capture_output=True, check=False
-    )
-    said = (done.stderr + b"\n" + done.stdout).decode(errors="replace").strip().splitlines()
-    if done.returncode != 0 or not target.is_file() or target.stat().st_size == 0:
-        how = f"exit code {done.returncode}" if done.returncode else "no output"
+    with tempfile.TemporaryFile(dir=target.parent) as output:
+        process = subprocess.Popen(
+            words, cwd=target.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            _watch(process, path, target)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        output.seek(0)
+        said = output.read(MOST_SAID_BYTES).decode(errors="replace").strip().splitlines()
+    if process.returncode != 0 or not target.is_file() or target.stat().st_size == 0:
+        how = f"exit code {process.returncode}" if process.returncode else "no output"
         raise DataError(
             f"{CONVERTER} that ended with {how} on {path.name}",
             "an ISMRMRD file of the measurement",
             "it said: " + (" | ".join(said[-4:]) if said else "nothing"),
         )
     return target
+
+
+def _watch(process: subprocess.Popen[bytes], path: Path, target: Path) -> None:
+    """Wait for the end of the converter as long as what it writes grows. DataError."""
+    size, silent_s = -1, 0.0
+    while silent_s < SILENCE_S:
+        try:
+            process.wait(WAIT_S)
+            return
+        except subprocess.TimeoutExpired:
+            before, size = size, target.stat().st_size if target.is_file() else 0
+            silent_s = 0.0 if size != before else silent_s + WAIT_S
+    raise DataError(
+        f"{CONVERTER} that wrote nothing of {path.name} for {SILENCE_S:g} s",
+        "an ISMRMRD file that grows",
+        "run it by hand, or convert the file with another version of it",
+    )

@@ -101,6 +101,19 @@ def test_a_converter_that_fails_is_quoted(code, converter, tmp_path):
         open_raw(path)
 
 
+def test_a_converter_that_hangs_is_ended(converter, tmp_path, monkeypatch):
+    converter(None)
+    monkeypatch.setattr(convert, "SILENCE_S", 2.0)
+    program = tmp_path / "bin" / convert.CONVERTER
+    program.write_text(f'#!/bin/sh\necho $$ > "{tmp_path / "pid"}"\nexec sleep 600\n')
+    path = tmp_path / "scan.dat"
+    path.write_bytes(VD)
+    with pytest.raises(DataError, match=r"wrote nothing of scan\.dat for 2 s"):
+        open_raw(path)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
 def test_other_files_are_no_siemens_files(scan, write_hdf5, write_stream):
     for path in (write_hdf5(scan([(8, 2, 0)])), write_stream(scan([(8, 2, 0)]))):
         assert convert.siemens_measurements(path.read_bytes()[:64]) == 0
