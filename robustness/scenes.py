@@ -48,7 +48,7 @@ class Slice:
     @property
     def fingerprint(self) -> str:
         """Name and pixels: results are kept under it."""
-        return f"{self.name}/{zlib.crc32(self.volume.slices_nyx.tobytes()):08x}"
+        return f"{self.name}/{zlib.crc32(np.asarray(self.volume.slices_nyx).tobytes()):08x}"
 
 
 AnySlice = Slice | MeasuredSlice

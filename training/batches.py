@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from smug_recon.training.scans import Scan
 from smug_recon.training.sources import Source
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -24,6 +27,10 @@ class Batch:
     mask_by: Tensor
     target_byx: Tensor
     level_b: Tensor
+
+    def to(self, device: str) -> Batch:
+        """Return the batch on a device."""
+        return Batch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
 def collate(scans: list[Scan]) -> Batch:
@@ -55,18 +62,32 @@ class ScanBatches(Dataset[Batch]):
         self.rank, self.team = rank, team
 
     def __getitem__(self, index: int) -> Batch:
+        return collate(self.scans(index))
+
+    def scans(self, index: int) -> list[Scan]:
+        """Return this process's scans of batch ``index``; nothing of the others is read."""
         lines_y = int(np.random.default_rng([self.seed, 1, index]).choice(self.source.lines_y))
         numbers = range(index * self.size + self.rank, (index + 1) * self.size, self.team)
-        return collate([self.source.draw(self.seed, number, lines_y) for number in numbers])
+        return [self.source.draw(self.seed, number, lines_y) for number in numbers]
+
+
+class ScanShares(Dataset[list[Batch]]):
+    """The scans of :class:`ScanBatches` one by one, each as large as it is; none where the team is larger than the batch."""
+
+    def __init__(self, batches: ScanBatches) -> None:
+        self.batches = batches
+
+    def __getitem__(self, index: int) -> list[Batch]:
+        return [collate([scan]) for scan in self.batches.scans(index)]
 
 
 def _one_thread(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def stream(batches: ScanBatches, start: int, stop: int, workers: int) -> Iterator[Batch]:
+def stream(batches: Dataset[T], start: int, stop: int, workers: int) -> Iterator[T]:
     """Yield batches ``start`` to ``stop - 1``, prepared ahead by worker processes."""
-    loader: DataLoader[Batch] = DataLoader(
+    loader: DataLoader[T] = DataLoader(
         batches,
         batch_size=None,
         sampler=range(start, stop),

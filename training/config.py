@@ -140,7 +140,9 @@ class TrainingConfig(_Part):
 
     ``lambda_rate``: learning rate of log lambda and its exponent, as a multiple of the weights'. ``start``: a weights file
     (safetensors) of a network with an equal denoiser, where training begins. ``recompute``: the denoiser's features are
-    computed again in the backward pass instead of kept (gradient checkpointing): less memory, a third more time.
+    computed again in the backward pass instead of kept (gradient checkpointing): less memory, a third more time. ``draws``: what
+    the random numbers of an update hang on: each scan's ``position`` in the batch, so that any number of processes makes the same
+    updates, or the ``process`` that holds it.
     """
 
     name: str
@@ -157,6 +159,7 @@ class TrainingConfig(_Part):
     save_every_s: float = 120.0
     start: Path | None = None
     recompute: bool = False
+    draws: Literal["position", "process"] = "position"
 
     @model_validator(mode="after")
     def _attackable(self) -> TrainingConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -28,6 +29,16 @@ class Team:
         flat /= self.size
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
+
+    def sum(self, values: Tensor) -> None:
+        """Add up a tensor over the team, in place."""
+        if self.size > 1:
+            dist.all_reduce(values)
+
+    def wait(self) -> None:
+        """Wait until the whole team has come here, for a day at most: reading raw files takes its time."""
+        if self.size > 1:
+            dist.barrier(dist.new_group(backend="gloo", timeout=timedelta(days=1)))
 
 
 def join(device: str) -> Team:

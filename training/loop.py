@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import math
 import time
 from dataclasses import replace
@@ -13,18 +14,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recomputed
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from smug_recon.physics import sense_adjoint
 from smug_recon.training.adversarial import attacked, jittered, worst_start
-from smug_recon.training.batches import Batch, ScanBatches, stream
+from smug_recon.training.batches import Batch, ScanBatches, ScanShares, stream
 from smug_recon.training.checkpoint import load_checkpoint, save_checkpoint
 from smug_recon.training.config import StageConfig, TrainingConfig
 from smug_recon.training.distributed import Team, join, leave
 from smug_recon.training.losses import denoising_loss, ustab_loss
 from smug_recon.training.psnr import psnr_db
+from smug_recon.training.shares import share_gradients
 from smug_recon.training.sources import Source, open_source
 from smug_recon.training.weights import network_of, start_from
+
+log = logging.getLogger(__name__)
 
 
 def rate_at(stage: StageConfig, update: int) -> float:
@@ -57,6 +62,7 @@ class Trainer:
             denoiser.forward = partial(recomputed, denoiser.forward, use_reentrant=False)  # type: ignore[method-assign]
         self.averaged = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.stage, self.update = 0, 0
+        self.draws = config.draws
         self.optimiser = self._optimiser()
 
     def _optimiser(self) -> torch.optim.Optimizer:
@@ -81,6 +87,8 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "stage": self.stage,
             "update": self.update,
+            "draws": self.draws,
+            "processes": self.team.size,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -92,6 +100,15 @@ class Trainer:
         for group, factor in zip(self.optimiser.param_groups, factors, strict=True):
             group["factor"] = factor  # the config's, should it have changed
         self.stage, self.update = int(state["stage"]), int(state["update"])
+        self.draws = state.get(
+            "draws", "process"
+        )  # what it began with; files from before there was a choice do not say
+        if self.draws == "process" and state.get("processes", self.team.size) != self.team.size:
+            log.warning(
+                "the draws of this training hang on the number of processes, which was %d and is %d: it goes on with others",
+                state["processes"],
+                self.team.size,
+            )
 
     def loss(self, batch: Batch, stage: StageConfig) -> tuple[Tensor, float]:
         """Return the loss of a batch and the PSNR of its reconstruction (nan for the denoising task)."""
@@ -112,15 +129,31 @@ class Trainer:
             loss, image_byx = ustab_loss(self.network, adjoint_byx, batch, stage, start_byx)
         return loss, float(psnr_db(image_byx.detach(), batch.target_byx).mean())
 
-    def train_on(self, batch: Batch, stage: StageConfig) -> tuple[float, float]:
-        """One update of weights and of their average; return loss and PSNR."""
-        torch.manual_seed(hash((self.config.seed, self.stage, self.update, self.team.rank)) % 2**63)
+    def train_on(self, batch: Batch | list[Batch], stage: StageConfig) -> tuple[float, float]:
+        """One update of weights and of their average; return loss and PSNR.
+
+        A list holds this process's scans of the team's batch one by one (:mod:`smug_recon.training.shares`); a ``Batch`` is drawn
+        for and averaged as a whole.
+        """
+        if isinstance(batch, Batch):
+            torch.manual_seed(hash((self.config.seed, self.stage, self.update, self.team.rank)) % 2**63)
+            loss, psnr = self.loss(batch, stage)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.team.average_gradients(self.network.parameters())
+            figures = (float(loss.detach()), psnr)
+        else:
+            place = (self.config.seed, self.stage, self.update)
+            figures = share_gradients(
+                self.network, lambda scan: self.loss(scan, stage), batch, stage.batch, self.team, place
+            )
+        self._advance(stage)
+        return figures
+
+    def _advance(self, stage: StageConfig) -> None:
+        """Follow the gradients that are there."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(stage, self.update) * group["factor"]
-        loss, psnr = self.loss(batch, stage)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.team.average_gradients(self.network.parameters())
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         if torch.isfinite(norm):
             self.optimiser.step()
@@ -136,7 +169,6 @@ class Trainer:
                 else:  # counters of batch normalisation
                     self.averaged[name].copy_(value)
         self.update += 1
-        return float(loss.detach()), psnr
 
 
 def train(
@@ -166,7 +198,7 @@ def train(
         scans = config.data.scans
         if stage.estimated_maps is not None:
             scans = scans.model_copy(update={"estimated_maps": stage.estimated_maps})
-        source = open_source(config.data, scans) if source is None else source.drawn_as(scans)
+        source = open_source(config.data, scans, team) if source is None else source.drawn_as(scans)
         batches = ScanBatches(source, config.seed * 1000 + number, stage.batch, team.rank, team.size)
         _run_stage(trainer, stage, batches, stop)
         if team.rank == 0:
@@ -185,8 +217,11 @@ def _run_stage(trainer: Trainer, stage: StageConfig, batches: ScanBatches, stop:
         total=stage.updates, initial=trainer.update, desc=name, disable=None if leads else True, mininterval=5
     )
     sums, seen = [0.0, 0.0], 0
-    for batch in stream(batches, trainer.update, stop, trainer.config.workers):
-        moved = Batch(*(getattr(batch, field).to(trainer.device) for field in Batch.__dataclass_fields__))
+    drawn: Dataset[Any] = ScanShares(batches) if trainer.draws == "position" else batches
+    batch: Batch | list[Batch]
+    for batch in stream(drawn, trainer.update, stop, trainer.config.workers):
+        device = trainer.device
+        moved = batch.to(device) if isinstance(batch, Batch) else [scan.to(device) for scan in batch]
         loss, psnr = trainer.train_on(moved, stage)
         sums, seen = [sums[0] + loss, sums[1] + psnr], seen + 1
         bar.update()

@@ -30,32 +30,32 @@ from smug_recon.replay import wire
 from smug_recon.replay.header import parse_header
 from smug_recon.replay.raw import open_raw
 from smug_recon.training.config import ScanConfig
+from smug_recon.training.distributed import Team
 from smug_recon.training.scans import Scan, draw_mask, undersampled
 
 log = logging.getLogger(__name__)
 
 
-def collect(raw: Path, cache: Path) -> list[Path]:
+def collect(raw: Path, cache: Path, team: Team | None = None) -> list[Path]:
     """Bring every raw file of a folder (or one file) into the cache; return its files there, in the order of their names.
 
-    A file that cannot be used is left out with a warning.
+    A file that cannot be used is left out with a warning. A ``team`` shares the files among its processes, which share the cache.
 
     Raises:
         ConfigurationError: no raw file there, or none that can be used.
     """
     files = sorted(path for path in raw.rglob("*.h5") if cache not in path.parents) if raw.is_dir() else [raw]
     cache.mkdir(parents=True, exist_ok=True)
-    found: list[Path] = []
-    for path in tqdm(files, desc="raw files", disable=None):
+    team = team or Team()
+    for path in tqdm(files[team.rank :: team.size], desc="raw files", disable=None):
         try:
-            status = path.stat()
-            name = hashlib.sha256(f"{path.resolve()} {status.st_size} {status.st_mtime_ns}".encode())
-            ready = cache / f"{path.stem}-{name.hexdigest()[:16]}.h5"
+            ready = _place(path, cache)
             if not ready.is_file():
                 _write(ready, fully_sampled_slices(path))
-            found.append(ready)
         except (OSError, SmugReconError) as error:
             log.warning("%s is left out: %s", path.name, error)
+    team.wait()
+    found = [_place(path, cache) for path in files if path.is_file() and _place(path, cache).is_file()]
     if not found:
         raise ConfigurationError(
             f"no usable raw file in {raw} ({len(files)} looked at)",
@@ -63,6 +63,13 @@ def collect(raw: Path, cache: Path) -> list[Path]:
             "correct data.raw in the training config; the log says what is wrong with each file",
         )
     return found
+
+
+def _place(path: Path, cache: Path) -> Path:
+    """Return the name in the cache of a raw file as it is now."""
+    status = path.stat()
+    name = hashlib.sha256(f"{path.resolve()} {status.st_size} {status.st_mtime_ns}".encode())
+    return cache / f"{path.stem}-{name.hexdigest()[:16]}.h5"
 
 
 def fully_sampled_slices(path: Path) -> list[tuple[Tensor, Tensor]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -24,11 +25,44 @@ class Volume:
     contrast: str
     attribution: str
     licence: str
-    slices_nyx: NDArray[np.uint16]
+    slices_nyx: Slices
 
 
-def read_volumes(path: Path, split: str | None = None) -> list[Volume]:
-    """Read all volumes of a slice file into memory, in the file's order; only those of ``split`` where one is given.
+class Slices(Protocol):
+    """What of an array (n, y, x) is needed: in memory, or in the file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Slices, rows, columns."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class StoredSlices:
+    """Slices that stay in their file; each is read when it is asked for, by whichever process asks."""
+
+    path: Path
+    group: str
+    shape: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, place: int, /) -> NDArray[np.uint16]:
+        with h5py.File(self.path, "r") as file:
+            read: NDArray[np.uint16] = file[self.group]["slices"][place]
+            return read
+
+
+def read_volumes(path: Path, split: str | None = None, stored: bool = False) -> list[Volume]:
+    """Return all volumes of a slice file in the file's order; only those of ``split`` where one is given.
+
+    Args:
+        path: HDF5 file. split: of the wanted volumes. stored: leave the pixels in the file, so that processes do not each hold
+            all of them; otherwise they are read into memory.
 
     Raises:
         ConfigurationError: no such file, or no volume of that split.
@@ -54,7 +88,9 @@ def read_volumes(path: Path, split: str | None = None) -> list[Volume]:
                         contrast=attributes["contrast"],
                         attribution=attributes.get("attribution", ""),
                         licence=attributes.get("license", ""),
-                        slices_nyx=group["slices"][:],
+                        slices_nyx=StoredSlices(path, group.name, group["slices"].shape)
+                        if stored
+                        else group["slices"][:],
                     )
                 )
     if not volumes:

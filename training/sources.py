@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from smug_recon.training.config import DataConfig, ScanConfig
+from smug_recon.training.distributed import Team
 from smug_recon.training.measured import MeasuredScans, collect
 from smug_recon.training.scans import Scan, draw_scan
 from smug_recon.training.slices import Volume, read_volumes
@@ -59,10 +60,13 @@ class SimulatedScans:
         return replace(self, config=scans)
 
 
-def open_source(data: DataConfig, scans: ScanConfig | None = None) -> Source:
-    """Return the scans of a training config, drawn as ``scans`` says; measured ones are collected into the cache at first use."""
+def open_source(data: DataConfig, scans: ScanConfig | None = None, team: Team | None = None) -> Source:
+    """Return the scans of a training config, drawn as ``scans`` says; measured ones are collected into the cache at first use.
+
+    Pixels and samples stay on disk until a scan is drawn: a process of a ``team`` reads the scans of its own share only.
+    """
     scans = scans or data.scans
     if data.raw is not None:
-        return MeasuredScans(collect(data.raw, data.cache_folder), scans)
+        return MeasuredScans(collect(data.raw, data.cache_folder, team), scans)
     assert data.slices is not None  # one of the two: held by DataConfig
-    return SimulatedScans(read_volumes(data.slices, data.split), scans)
+    return SimulatedScans(read_volumes(data.slices, data.split, stored=True), scans)

@@ -1,10 +1,7 @@
-"""Training continues after a kill as if nothing had happened, a team trains like one process, and the loss goes down."""
+"""Training continues after a kill as if nothing had happened, and the loss goes down; teams are in test_teams.py."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -53,38 +50,6 @@ def test_a_network_learns_a_batch_by_heart(config: TrainingConfig, tmp_path: Pat
     trainer = Trainer(config, tmp_path)
     losses = [trainer.train_on(batch, stage)[0] for _ in range(stage.updates)]
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
-
-
-def test_two_processes_train_like_one(config: TrainingConfig, tmp_path: Path) -> None:
-    """Gradients of a team are those of the whole batch: same weights after the same updates (no smoothing noise drawn)."""
-    stage = StageConfig(task="unroll", updates=3, batch=2, samples=0, warm_up=1)
-    config = config.model_copy(update={"stages": (stage,)})
-    train(config, tmp_path / "one")
-    (tmp_path / "config.yaml").write_text(config.model_dump_json())
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node",
-        "2",
-        "--master-addr",
-        "127.0.0.1",
-        "--master-port",
-        "0",
-    ]
-    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "smug_recon", "train"]
-    ran = subprocess.run(
-        [*command, str(tmp_path / "config.yaml"), "-o", str(tmp_path / "two")],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
-    for name, value in one.items():
-        assert torch.allclose(value, two[name], atol=2e-5), name
 
 
 def test_a_checkpoint_of_another_network_is_refused(config: TrainingConfig, tmp_path: Path) -> None:
