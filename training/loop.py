@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint as recomputed
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from smug_recon.errors import ConfigurationError
 from smug_recon.physics import sense_adjoint
 from smug_recon.training.adversarial import attacked, jittered, worst_start
 from smug_recon.training.batches import Batch, ScanBatches, ScanShares, stream
@@ -200,6 +201,12 @@ def train(
             scans = scans.model_copy(update={"estimated_maps": stage.estimated_maps})
         source = open_source(config.data, scans, team) if source is None else source.drawn_as(scans)
         batches = ScanBatches(source, config.seed * 1000 + number, stage.batch, team.rank, team.size)
+        if trainer.draws == "process" and team.size > stage.batch:
+            raise ConfigurationError(
+                f"{team.size} processes for batches of {stage.batch} scans",
+                "a scan for every process, where draws hang on the process",
+                "start fewer, or train into another folder with draws: position",
+            )
         _run_stage(trainer, stage, batches, stop)
         if team.rank == 0:
             save_checkpoint(checkpoint, trainer.state(), config)

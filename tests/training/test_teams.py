@@ -16,9 +16,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from smug_recon.errors import ConfigurationError
 from smug_recon.simulation.raw import write_raw
 from smug_recon.simulation.scan import simulate_scan
 from smug_recon.simulation.settings import ScanSettings
+from smug_recon.training import loop
 from smug_recon.training.batches import Batch, ScanBatches, ScanShares
 from smug_recon.training.checkpoint import load_checkpoint, save_checkpoint
 from smug_recon.training.config import AttackConfig, DataConfig, NetworkConfig, StageConfig, TrainingConfig
@@ -174,6 +176,14 @@ def test_a_training_goes_on_with_more_or_fewer_processes_as_if_nothing_had_happe
     assert collected[0] == collected[1]
     assert [name[:5] for name in collected[0]] == ["scan1", "scan2", "scan3"]
     assert not list((tmp_path / "cache").glob("*.partial"))
+
+
+def test_more_processes_than_scans_are_refused_where_draws_hang_on_the_process(
+    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "join", lambda device: Team(0, 3))
+    with pytest.raises(ConfigurationError, match="3 processes for batches of 2"):
+        train(config.model_copy(update={"draws": "process"}), tmp_path)
 
 
 def test_a_training_keeps_the_draws_it_began_with(
