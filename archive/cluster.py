@@ -72,6 +72,7 @@ def connected(where: Where, gpus: int, attempts: int) -> Iterator[Client]:
     workers, _ = where.sizes(gpus)
     settings = {
         "distributed.scheduler.allowed-failures": attempts - 1,
+        "distributed.scheduler.worker-saturation": 1.0,  # a worker that dies takes no scan with it that only waits
         "distributed.worker.memory.terminate": False,  # the memory of a scan is that of its own process
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.spill": False,

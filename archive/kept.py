@@ -73,8 +73,11 @@ class KeptNode:
     def _run(self, theirs: socket.socket, session: Session) -> None:
         code = 1
         try:
-            with theirs, Connection(theirs) as connection:
-                session(connection)
+            with theirs:
+                if not theirs.recv(1, socket.MSG_PEEK):  # the stock handshake would wait for ever
+                    raise StreamError("a host that is gone", "a configuration (id 2)", "start again")
+                with Connection(theirs) as connection:
+                    session(connection)
             code = 0
         except SmugReconError:
             pass  # the host has been told

@@ -190,7 +190,7 @@ def followed(about: dict[str, Any]) -> dict[str, Any]:
     if not about.get("islink"):
         return about
     with contextlib.suppress(OSError):
-        found = os.stat(about["name"])
+        found = Path(about["name"]).stat()
         if stat.S_ISREG(found.st_mode):
             return {**about, "type": "file", "size": found.st_size, "mtime": found.st_mtime}
     return about

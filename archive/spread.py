@@ -32,9 +32,31 @@ def spread(
 ) -> None:
     """Submit jobs as others end, and book each as it ends: its answer, or the error that came instead.
 
+    A job whose workers died is tried again at the end, alone: another one may have taken them down.
+
     Raises:
         StreamError: the scheduler is gone, and with it the tasks.
     """
+    alone: list[Job] = []
+
+    def book_or_keep(job: Job, answer: dict[str, Any] | None, error: BaseException | None) -> None:
+        if isinstance(error, KilledWorker) and len(alone) < MOST:
+            alone.append(job)
+        else:
+            book(job, answer, error)
+
+    _spread(client, jobs, submit, book_or_keep, window or in_flight(client))
+    for job in alone:
+        _spread(client, [job], submit, book, 1)
+
+
+def _spread(
+    client: Client,
+    jobs: Iterable[Job],
+    submit: Callable[[Client, Job], Any],
+    book: Callable[[Job, dict[str, Any] | None, BaseException | None], None],
+    window: int,
+) -> None:
     waiting = iter(jobs)
     flying: dict[str, Job] = {}
     running = as_completed([], with_results=True, raise_errors=False)
@@ -45,7 +67,7 @@ def spread(
             flying[future.key] = job
             running.add(future)
 
-    launch(window or in_flight(client))
+    launch(window)
     for future, answer in running:
         job = flying.pop(future.key)
         if future.status == "finished":
@@ -67,7 +89,7 @@ def killed(error: BaseException) -> dict[str, str]:
     if isinstance(error, KilledWorker):
         return {
             "kind": "KilledWorker",
-            "found": f"{error.allowed_failures + 1} workers that died while they had this scan",
+            "found": f"{error.allowed_failures + 1} workers that died over this scan, also when it ran alone",
             "expected": "a worker that lives",
             "remedy": "memory may have run out: try it alone with smug-recon replay, then --retry-failed",
         }

@@ -40,3 +40,9 @@ def whole(out: Path, raw: Path) -> None:
             assert (result / "dicom" / "1.dcm").read_bytes() == raw_content[::-1]
         else:
             assert [path.name for path in result.iterdir()] == ["node.log"]
+
+
+def state(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is written: its number, its size, the time of the last change."""
+    about = path.stat()
+    return about.st_ino, about.st_size, about.st_mtime_ns
