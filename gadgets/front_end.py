@@ -45,7 +45,7 @@ def reconstruct_buffers(connection: gadgetron.external.Connection) -> None:
         if first is not None and oversampling_removed(first, plan):
             items = in_place(items, plan)
             header = as_shortened(header, plan)
-        run(items, host.send, header, pipeline, model, report, arrival)
+        run(items, host.send, header, pipeline, model, report, arrival, host.halt)
 
 
 def look_ahead(items: Iterable[Any]) -> tuple[ismrmrd.Acquisition | None, Iterator[Any]]:

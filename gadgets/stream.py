@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from smug_recon.gadgets.header.plan import Plan
     from smug_recon.gadgets.maps.maps_ahead import MapsAhead
+    from smug_recon.gadgets.read_on import ReadOn
     from smug_recon.gadgets.readouts.completion import Arrival
     from smug_recon.gadgets.solve.guard import Guarded
     from smug_recon.gadgets.solve.model import Model
@@ -52,8 +53,10 @@ def reconstruct(
         spool.settled(pipeline, report)
         watch = report.observer.arriving
         ready = partial(load_and_warm_up, host, pipeline, load)
-        model, items = report.call("prepare", lambda: prepare_while_reading(host, pipeline, ready, watch=watch))
-        run(items, host.send, host.header, pipeline, model, report)
+        model, items = report.call(
+            "prepare", lambda: prepare_while_reading(host, pipeline, ready, watch=watch)
+        )
+        run(items, host.send, host.header, pipeline, model, report, halt=host.halt)
 
 
 def run(
@@ -64,6 +67,7 @@ def run(
     model: Model | None = None,
     report: Report | None = None,
     arrival: Arrival | None = None,
+    halt: Callable[[bool], None] | None = None,
 ) -> Report:
     """Reconstruct one scan: iterate the items, send what comes out, return the account of it.
 
@@ -75,6 +79,8 @@ def run(
         model: the loaded model, if the caller has it already.
         report: the account to continue, if the caller has begun one.
         arrival: how to tell what has arrived, where readouts do not come one by one.
+        halt: lets the items be read, transformed and gathered in a thread of their own while slices are reconstructed, and
+            makes a wait for the next item end (True), or possible again (False).
 
     Raises:
         ConfigurationError, ModelError, HeaderError: before the first item is read.
@@ -84,9 +90,11 @@ def run(
 
     from smug_recon.errors import DataError
     from smug_recon.gadgets.header.units import correct_units
+    from smug_recon.gadgets.read_on import ReadOn
     from smug_recon.gadgets.readouts.slice_partitions import put_right
 
     report = report or Report()
+    reading = ReadOn(report, halt) if halt is not None else None
     header, slips = correct_units(header)
     for text in slips:
         report.warn(text)
@@ -96,7 +104,7 @@ def run(
             report.warn(text)
         items, plan, header = put_right(items, plan, header, report, arrival)
         images = 0
-        for item in chain(items, plan, model, header, report, arrival):
+        for item in chain(items, plan, model, header, report, arrival, reading):
             images += isinstance(item, ismrmrd.Image)
             if goes_back(item, pipeline):
                 report.call("send", send, item)
@@ -107,6 +115,8 @@ def run(
                 f"no image from {report.lines} lines", "at least one slice", "read the warnings above"
             )
     finally:
+        if reading is not None:
+            reading.close()
         report.finish()
     return report
 
@@ -141,8 +151,9 @@ def chain(
     header: ismrmrd.xsd.ismrmrdHeader,
     report: Report,
     arrival: Arrival | None = None,
+    reading: ReadOn | None = None,
 ) -> Iterator[Any]:
-    """Compose the stages."""
+    """Compose the stages; ``reading`` runs those up to gathering in a thread of its own."""
     from smug_recon.gadgets.images.dress import dress
     from smug_recon.gadgets.images.scale import scale
     from smug_recon.gadgets.maps.maps_ahead import MapsAhead
@@ -150,7 +161,7 @@ def chain(
 
     timed, network = report.timed, Guarded.of(model, report)
     ahead = MapsAhead(plan)
-    stream = before_the_network(items, plan, network, header, report, arrival, ahead)
+    stream = before_the_network(items, plan, network, header, report, arrival, ahead, reading)
     stream = through_the_network(stream, plan, network, report, ahead)
     stream = timed("scale", scale(report.observer.finished(stream), plan, report))
     try:
@@ -167,6 +178,7 @@ def before_the_network(
     report: Report,
     arrival: Arrival | None = None,
     ahead: MapsAhead | None = None,
+    reading: ReadOn | None = None,
 ) -> Iterator[Any]:
     """Compose the stages from readouts to slices; what they find out is of the whole scan."""
     from smug_recon.gadgets.header.trained_range import compare_with_training
@@ -174,7 +186,7 @@ def before_the_network(
     from smug_recon.gadgets.solve.slab import split
 
     timed = report.timed
-    stream = gathered(items, plan, header, report, arrival, ahead)
+    stream = gathered(items, plan, header, report, arrival, ahead, reading)
     stream = timed("coil compression", compress_coils(stream, plan, report))
     stream = timed("slab", split(stream, plan, network, report))
     return timed("trained range", compare_with_training(stream, plan, network.card, report))
@@ -205,12 +217,14 @@ def gathered(
     report: Report,
     arrival: Arrival | None = None,
     ahead: MapsAhead | None = None,
+    reading: ReadOn | None = None,
 ) -> Iterator[Any]:
     """Compose the stages from readouts to whitened slices; training on measured scans goes through them as well."""
     from smug_recon.gadgets.header.units import watch_dwell_times
     from smug_recon.gadgets.maps.reference_scan import ReferenceScan
+    from smug_recon.gadgets.readouts.complete import Complete, assemble_slices
     from smug_recon.gadgets.readouts.completion import Arrival
-    from smug_recon.gadgets.readouts.gather import Limits, gather
+    from smug_recon.gadgets.readouts.gather import Limits, collect_lines
     from smug_recon.gadgets.readouts.oversampling import remove_oversampling
     from smug_recon.gadgets.readouts.prewhiten import NoiseScan, prewhiten
     from smug_recon.gadgets.readouts.surface_coil import unflag_if_all
@@ -220,13 +234,24 @@ def gathered(
     if ahead is not None:
         ahead.noise = noise
 
+    def settled(stream: Iterable[Any]) -> Iterator[Any]:
+        for item in stream:
+            if isinstance(item, Complete):  # what comes later counts for later slices only
+                noise.settle(plan)
+                reference.settle(item.key)
+            yield item
+
+    items = items if reading is None else reading.watched(items)
     stream = timed("receive", watch_dwell_times(items, report))
     stream = timed("noise scan", noise.collect(arrival.watch(stream)))
     reference = ReferenceScan(header, plan, report)
     stream = timed("reference scan", reference.collect(stream))
     stream = timed("flags", unflag_if_all(stream, report))
     stream = timed("readout", remove_oversampling(stream, plan, report))
-    stream = timed("gather", gather(stream, plan, arrival, Limits.of(header, plan), report, ahead))
+    lines = collect_lines(stream, plan, arrival, Limits.of(header, plan), report, ahead)
+    stream = settled(timed("gather", lines))
+    stream = stream if reading is None else reading.items(stream)
+    stream = timed("assemble", assemble_slices(stream, plan, report))
     stream = timed("reference scan", reference.attach(stream))
     stream = timed("channels", leave_out_silent(stream, report))
     return timed("prewhiten", prewhiten(stream, noise, plan))

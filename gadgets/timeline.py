@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 BINS = 240
@@ -15,14 +16,18 @@ class Timeline:
     def __init__(self, origin_s: float, bins: int = BINS, width_s: float = FIRST_WIDTH_S) -> None:
         self.origin_s, self.bins, self.width_s = origin_s, bins, width_s
         self.end_s = 0.0
+        self._lock = threading.Lock()
         self.seconds: dict[str, list[float]] = {}
         self.events: dict[str, list[float]] = {}
 
     def add(self, name: str, began: float, ended: float) -> None:
         """Something ran: its seconds are shared out to the intervals that it touched."""
         start, stop = max(began - self.origin_s, 0.0), ended - self.origin_s
-        if stop <= start:
-            return
+        if stop > start:
+            with self._lock:
+                self._share_out(name, start, stop)
+
+    def _share_out(self, name: str, start: float, stop: float) -> None:
         self._reach(stop)
         row = self.seconds.get(name)
         if row is None:
@@ -39,9 +44,10 @@ class Timeline:
     def count(self, name: str, at: float, number: int = 1) -> None:
         """Something happened, so many times."""
         after = max(at - self.origin_s, 0.0)
-        self._reach(after)
-        row = self.events.setdefault(name, [0.0] * self.bins)
-        row[min(int(after / self.width_s), self.bins - 1)] += number
+        with self._lock:
+            self._reach(after)
+            row = self.events.setdefault(name, [0.0] * self.bins)
+            row[min(int(after / self.width_s), self.bins - 1)] += number
 
     def as_dict(self) -> dict[str, Any]:
         """Return the intervals as plain data, those after the end left out."""

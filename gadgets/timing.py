@@ -6,8 +6,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +25,17 @@ log = logging.getLogger(__name__)
 TIMING_FILE = "SMUG_RECON_TIMING"
 
 
+@dataclass
+class _Clock:
+    """Of one thread: the stage that runs, None where it waits for the other thread, and since when."""
+
+    running: str | None
+    mark: float
+
+
 class Report:
     """The account of one stream; stages pull from each other, so each second is booked on the innermost
-    running stage."""
+    running stage. Two threads may share it (``beside``): what both do at once is booked twice, waiting for each other never."""
 
     def __init__(self, observer: Observer = NOBODY) -> None:
         self.observer = observer
@@ -40,27 +52,61 @@ class Report:
         self.warnings: list[str] = []
         self.announced: list[str] = []
         self._lap: dict[str, float] = {}
-        self._running = "other"
-        self._began = self._mark = time.perf_counter()
+        self._lock = threading.RLock()
+        self._began = time.perf_counter()
+        self._clock = _Clock("other", self._began)
+        self._beside: dict[int, _Clock] = {}
+        self._unsaid: deque[str] = deque()
 
-    def switch(self, stage: str) -> str:
-        """Book the time since the last switch on the running stage, let ``stage`` run, return the one
-        before."""
+    def switch(self, stage: str | None) -> str | None:
+        """Book the time since the last switch of this thread on its running stage, let ``stage`` run, return the one
+        before; None: nothing runs."""
+        clock = self._beside.get(threading.get_ident(), self._clock) if self._beside else self._clock
         now = time.perf_counter()
-        self.seconds[self._running] = self.seconds.get(self._running, 0.0) + now - self._mark
-        self.observer.booked(self._running, self._mark, now)
-        before, self._running, self._mark = self._running, stage, now
+        if clock.running is not None:
+            with self._lock:
+                self.seconds[clock.running] = self.seconds.get(clock.running, 0.0) + now - clock.mark
+                self.observer.booked(clock.running, clock.mark, now)
+        before, clock.running, clock.mark = clock.running, stage, now
         return before
+
+    @contextmanager
+    def idle(self) -> Iterator[None]:
+        """Within, this thread waits for another one that is at work for the stream: booked on nobody."""
+        before = self.switch(None)
+        try:
+            yield
+        finally:
+            self.switch(before)
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Within, this thread works for the stream beside the one that made the report; its warnings are logged by that one."""
+        self._beside[threading.get_ident()] = _Clock("other", time.perf_counter())
+        try:
+            yield
+        finally:
+            self.switch(None)
+            del self._beside[threading.get_ident()]
+
+    def say(self) -> None:
+        """Log what was warned of beside: a host that is sent the log hears one thread."""
+        while self._unsaid:
+            log.warning("%s", self._unsaid.popleft())
 
     @property
     def running(self) -> str:
         """The innermost stage that runs now."""
-        return self._running
+        clocks = [self._clock, *tuple(self._beside.values())]
+        return next((clock.running for clock in clocks if clock.running is not None), "other")
 
     def so_far(self) -> dict[str, float]:
         """Seconds per stage up to now, nothing booked: another thread may look while the stages run."""
-        seconds, running, mark = dict(self.seconds), self._running, self._mark
-        seconds[running] = seconds.get(running, 0.0) + max(time.perf_counter() - mark, 0.0)
+        seconds = dict(self.seconds)
+        for clock in (self._clock, *tuple(self._beside.values())):
+            running, mark = clock.running, clock.mark
+            if running is not None:
+                seconds[running] = seconds.get(running, 0.0) + max(time.perf_counter() - mark, 0.0)
         return seconds
 
     def timed(self, stage: str, items: Iterable[Any]) -> Iterator[Any]:
@@ -78,7 +124,8 @@ class Report:
                 return
             finally:
                 self.switch(before)
-            self.calls[stage] = self.calls.get(stage, 0) + 1
+            with self._lock:
+                self.calls[stage] = self.calls.get(stage, 0) + 1
             yield item
 
     def call(self, stage: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -92,8 +139,14 @@ class Report:
 
     def warn(self, text: str) -> None:
         """Say something once: in the log, and in the report."""
-        if text not in self.warnings:
+        with self._lock:
+            if text in self.warnings:
+                return
             self.warnings.append(text)
+            beside = threading.get_ident() in self._beside
+            if beside:
+                self._unsaid.append(text)
+        if not beside:
             log.warning("%s", text)
 
     def announce(self, text: str) -> None:
@@ -115,8 +168,8 @@ class Report:
 
     def lap(self) -> dict[str, float]:
         """Return the seconds of each stage since the last call."""
-        self.switch(self._running)
-        found = {name: spent - self._lap.get(name, 0.0) for name, spent in self.seconds.items()}
+        self.switch(self._clock.running)
+        found = {name: spent - self._lap.get(name, 0.0) for name, spent in dict(self.seconds).items()}
         self._lap = dict(self.seconds)
         return found
 
@@ -130,7 +183,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain data (the layout of the JSON file)."""
-        self.switch(self._running)
+        self.switch(self._clock.running)
         return {
             "stages": [
                 {"name": name, "seconds": round(self.seconds[name], 6), "calls": self.calls.get(name, 0)}

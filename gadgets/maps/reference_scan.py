@@ -74,6 +74,7 @@ class ReferenceScan:
         self.spaces = spaces_of(header, plan, report)
         self._lines: dict[tuple[int, SliceKey], ReferenceLines] = {}
         self._settled = False
+        self._before: set[SliceKey] = set()  # slices that were complete before the first reference line
 
     def is_reference(self, head: Any) -> bool:
         """Whether a readout belongs to an external reference scan."""
@@ -92,10 +93,17 @@ class ReferenceScan:
                 step = partition, int(idx.kspace_encode_step_1)
                 self._lines.setdefault(key, {}).setdefault(step, []).append(item)
 
+    def settle(self, key: SliceKey) -> None:
+        """A slice is complete: it gets the reference lines that have arrived, later ones come too late."""
+        if self._lines:
+            self._settled = True
+        else:
+            self._before.add(key)
+
     def attach(self, items: Iterable[Any]) -> Iterator[Any]:
         """Give every slice the regridded reference lines if they are more than its own calibration lines."""
         for item in items:
-            if isinstance(item, Slice) and self._lines:
+            if isinstance(item, Slice) and item.key not in self._before and self._lines:
                 self._settled = True
                 self._serve(item)
             yield item

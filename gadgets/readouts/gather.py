@@ -31,11 +31,11 @@ from smug_recon.gadgets.items import (
     only_calibration,
 )
 from smug_recon.gadgets.maps.maps_ahead import MapsAhead
-from smug_recon.gadgets.readouts.assemble import Lines, assemble
-from smug_recon.gadgets.readouts.completeness import Completeness
+from smug_recon.gadgets.readouts.assemble import Lines
+from smug_recon.gadgets.readouts.complete import Complete, assemble_slices
 from smug_recon.gadgets.readouts.completion import Arrival
 from smug_recon.gadgets.readouts.last_flags import LastFlags
-from smug_recon.gadgets.readouts.volume import Grid, assemble_volume
+from smug_recon.gadgets.readouts.volume import Grid
 from smug_recon.gadgets.timing import Report
 
 
@@ -79,7 +79,19 @@ def gather(
     report: Report,
     ahead: MapsAhead | None = None,
 ) -> Iterator[Any]:
-    """Collect readouts and yield each :class:`Slice` as soon as it is complete; foreign items pass through.
+    """Collect readouts and yield each :class:`Slice` as soon as it is complete, see :func:`collect_lines`. DataError."""
+    return assemble_slices(collect_lines(items, plan, arrival, limits, report, ahead), plan, report)
+
+
+def collect_lines(
+    items: Iterable[Any],
+    plan: Plan,
+    arrival: Arrival,
+    limits: Limits,
+    report: Report,
+    ahead: MapsAhead | None = None,
+) -> Iterator[Any]:
+    """Collect readouts and yield the :class:`Complete` lines of each slice as soon as they are; foreign items pass through.
 
     ``ahead`` is shown the lines of every slice as they come.
 
@@ -111,7 +123,6 @@ class Gatherer:
         self.groups: dict[SliceKey, Group] = {}
         self.calibration: dict[SliceKey, Lines] = {}
         self.released: set[SliceKey] = set()
-        self._completeness = Completeness(report)
         self.last_flags = LastFlags(plan.lines_y, plan.acceleration_y, report)
         self._shape: tuple[int, int] | None = None
         self.grid = Grid(plan.lines_z, plan.lines_y) if plan.lines_z > 1 else None
@@ -177,25 +188,17 @@ class Gatherer:
         """Return the slices that are left at the end of the stream, in the order of their last lines."""
         return sorted(self.groups, key=lambda key: (self.groups[key].last_counter, key))
 
-    def release(self, key: SliceKey) -> Any:
-        """Assemble a slice and let its lines go."""
+    def release(self, key: SliceKey) -> Complete:
+        """Hand out the lines of a slice and forget them."""
         group = self.groups.pop(key)
         self.released.add(key)
         self.report.slices += 1
-        calibration = self._calibration_for(key)
-        if self.grid is not None and group.block_cnx is not None:
-            assembled = assemble_volume(key, group.imaging, calibration, group.block_cnx, self.grid)
-        else:
-            assembled = assemble(key, group.imaging, calibration, self.plan)
-        self._completeness.look(assembled)
-        for text in assembled.notes:
-            self.report.warn(text)
+        found = Complete(key, group.imaging, self._calibration_for(key), group.block_cnx, self.grid)
         self._let_go(key)
-        return assembled
+        return found
 
     def finish(self) -> None:
-        """Account for calibration lines whose slice never came, and for images that came with few lines."""
-        self._completeness.finish()
+        """Account for calibration lines whose slice never came."""
         slices = {key.slice for key in self.released}
         lost = sorted({key.slice for key in self.calibration} - slices)
         if lost:

@@ -14,6 +14,7 @@ NoiseAdjustGadget.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -45,17 +46,25 @@ class NoiseScan:
         self._readouts: list[ismrmrd.Acquisition] = []
         self._whitening_cc: Tensor | None = None
         self._dwell_us = 0.0
-        self._settled = False
+        self._closed = self._settled = False
+        self._lock = threading.Lock()
 
     def collect(self, items: Iterable[Any]) -> Iterator[Any]:
         """Take the noise readouts out of the stream and pass everything else on."""
         for item in items:
             if not isinstance(item, ismrmrd.Acquisition) or not item.flags & NOISE:
                 yield item
-            elif self._settled:
+            elif self._closed or self._settled:
                 self.report.warn("noise readouts after the first complete slice are not used")
             else:
                 self._readouts.append(item)
+
+    def settle(self, plan: Plan) -> None:
+        """A slice is complete: it is whitened with what has arrived, later noise readouts come too late. DataError."""
+        if plan.pipeline.prewhitened_upstream:
+            self.refuse()
+        elif plan.pipeline.prewhitening:
+            self._closed = True
 
     def whitening(self, coils: int) -> Tensor | None:
         """Return ``whitening_cc`` of the noise scan, or None where there was no usable one.
@@ -63,9 +72,10 @@ class NoiseScan:
         Raises:
             DataError: the noise scan has another number of coils, or several dwell times.
         """
-        if not self._settled:
-            self._settled = True
-            self._settle()
+        with self._lock:
+            if not self._settled:
+                self._settled = True
+                self._settle()
         if self._whitening_cc is None:
             return None
         if self._whitening_cc.shape[0] != coils:
@@ -84,8 +94,9 @@ class NoiseScan:
     def preview(self) -> NoiseScan:
         """The noise scan as far as it has arrived, settled apart from this one; nothing of it is said."""
         found = NoiseScan(_Silent())
-        found._readouts, found._settled = list(self._readouts), self._settled
-        found._whitening_cc, found._dwell_us = self._whitening_cc, self._dwell_us
+        with self._lock:
+            found._readouts, found._settled = list(self._readouts), self._settled
+            found._whitening_cc, found._dwell_us = self._whitening_cc, self._dwell_us
         return found
 
     def refuse(self) -> None:
@@ -172,7 +183,6 @@ def prewhiten(items: Iterable[Any], noise: NoiseScan, plan: Plan) -> Iterator[An
     are."""
     for item in items:
         if isinstance(item, Slice) and plan.pipeline.prewhitened_upstream:
-            noise.refuse()
             whitened_before(item)
         elif isinstance(item, Slice) and plan.pipeline.prewhitening:
             whitening_cc = noise.whitening(item.kspace_cyx.shape[0] + len(item.left_out))

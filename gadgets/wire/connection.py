@@ -10,6 +10,7 @@ host that dies during the handshake, and a target that cannot be imported.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -46,6 +47,8 @@ WRITERS: list[tuple[type, Callable[[GuardedSocket, Any], None]]] = [
     (ismrmrd.Waveform, writers.write_waveform),
     (ismrmrd.Acquisition, writers.write_acquisition),
 ]
+LOOK_S = 0.05
+"""How often a wait for the next item looks whether it was halted, in seconds."""
 LAST = LAST_IN_SLICE | LAST_IN_REPETITION | LAST_IN_MEASUREMENT
 
 
@@ -58,6 +61,8 @@ class GuardedConnection:
 
     def __init__(self, connection: Connection, limits: Limits) -> None:
         self.connection = connection
+        self._sending = threading.Lock()
+        self._can_halt = self._halted = False
         held = connection.socket
         self._wire = held if isinstance(held, GuardedSocket) else GuardedSocket(held.socket, limits)
         connection.socket = self._wire
@@ -102,6 +107,7 @@ class GuardedConnection:
     def __iter__(self) -> Iterator[Any]:
         """Yield acquisitions, waveforms, images, arrays and buckets in the order of arrival."""
         while not self._wire.peer_finished:
+            self._until_due()
             identifier = self._wire.begin_message()
             if identifier in self.connection.readers and identifier != protocol.CLOSE:
                 item = self._read(identifier)
@@ -111,6 +117,15 @@ class GuardedConnection:
                     self.send(item)
             else:
                 self._control(identifier)
+
+    def halt(self, on: bool) -> None:
+        """Make a wait for the next item end with a StreamError, in whatever thread it is (True), or possible again (False)."""
+        self._can_halt, self._halted = True, on
+
+    def _until_due(self) -> None:
+        while self._can_halt and not self._wire.due(LOOK_S):
+            if self._halted:
+                raise StreamError("a reader that was halted", "no further message wanted", "none")
 
     def due(self, seconds: float) -> bool:
         """Whether the next item, or the end, can be read without waiting longer than ``seconds`` for its start."""
@@ -151,6 +166,10 @@ class GuardedConnection:
 
     def send(self, item: Any) -> None:
         """Send one item as one whole message; raises StreamError for what a host could not read."""
+        with self._sending:
+            self._send(item)
+
+    def _send(self, item: Any) -> None:
         try:
             self.connection.send(item)
         except TypeError as error:

@@ -56,6 +56,7 @@ class GuardedSocket:
         self._ahead = memoryview(bytearray(READ_AHEAD_BYTES))
         self._start = self._end = 0
         self._outgoing: list[bytes] = []
+        self._selector: selectors.BaseSelector | None = None
 
     def set_limits(self, limits: Limits) -> None:
         """Replace the bounds on lengths and silences."""
@@ -84,9 +85,10 @@ class GuardedSocket:
         """Whether something can be read within ``seconds``; the end of the stream counts."""
         if self._end > self._start:
             return True
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.socket, selectors.EVENT_READ)
-            return bool(selector.select(seconds))
+        if self._selector is None:  # poll holds no descriptor of its own
+            self._selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
+            self._selector.register(self.socket, selectors.EVENT_READ)
+        return bool(self._selector.select(seconds))
 
     def listen_in(self, tap: Tap, at_slice_end: Callable[[], None]) -> None:
         """Let ``tap`` hear all bytes from the next message on, those included that have been received already."""
@@ -287,7 +289,7 @@ class GuardedSocket:
 
     def hang_up(self) -> None:
         """Close the socket without another word."""
-        self.closed = True
+        self.closed, self._selector = True, None
         with contextlib.suppress(OSError):  # unread bytes would make the close a reset
             self.socket.setblocking(False)
             while self.socket.recv(1 << 16):

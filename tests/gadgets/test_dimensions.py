@@ -224,5 +224,5 @@ def test_calibration_lines_of_finished_repetitions_are_let_go() -> None:
         for readout in remove_oversampling(arrival.watch(source.readouts), plan, report):
             gatherer.add(readout)
             for key in gatherer.complete():
-                assert gatherer.release(key).calibration_cyx is not None
+                assert gatherer.release(key).calibration
     assert len(gatherer.calibration) <= 2
