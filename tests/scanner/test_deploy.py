@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import configparser
 import copy
 import json
+import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,8 @@ from smug_recon.errors import ConfigurationError
 from smug_recon.scanner.catalogue import Catalogue, parameters
 from smug_recon.scanner.openrecon import LABEL, OFFERED, PORT, check_label, encoded, file_names, label
 
-DEPLOY = Path(__file__).parents[2] / "scanner" / "deploy"
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "scanner" / "deploy"
 
 
 def test_the_label_follows_the_pipeline():
@@ -86,6 +90,40 @@ def test_the_compose_file_publishes_loopback_alone_and_gives_no_rights():
     service = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["smug-recon"]
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
     assert service["read_only"] and service["cap_drop"] == ["ALL"]
+    image = json.loads((DEPLOY / "Dockerfile").read_text().replace("\\\n", "").rsplit("CMD ", 1)[1])
+    assert service["command"] == [*image, "--spool", "/var/lib/smug-recon/spools"]
+    assert options(service["command"][2:]) <= known_options()
+
+
+def test_all_that_the_image_is_built_from_is_there(tmp_path):
+    """What COPY brings in, less what .dockerignore leaves out: pip makes the package of it, whole."""
+    text = (DEPLOY / "Dockerfile").read_text()
+    copied = re.findall(r"^COPY (\S+) ", text, re.MULTILINE)
+    assert copied == ["."] and 'pip install "/tmp/smug-recon[metrics]"' in text
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    patterns = [line.removeprefix("**/") for line in ignored if line and not line.startswith("#")]
+    shutil.copytree(ROOT, tmp_path / "context", ignore=shutil.ignore_patterns(*patterns))
+    code = "import setuptools.build_meta as b, sys; print(b.build_wheel(sys.argv[1]))"
+    built = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=tmp_path / "context", capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr[-2000:]
+    with zipfile.ZipFile(tmp_path / built.stdout.split()[-1]) as wheel:
+        inside = set(wheel.namelist())
+        entry = next(name for name in inside if name.endswith("entry_points.txt"))
+        assert "smug-recon = smug_recon.__main__:main" in wheel.read(entry).decode()
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    for package in settings["options"]["packages"].split():
+        assert package.replace(".", "/") + "/__init__.py" in inside, package
+    for name in (
+        "smug_recon/pipelines/smug-cartesian.yaml",
+        "smug_recon/scanner/deploy/Dockerfile",
+        "smug_recon/web/page/index.html",
+    ):
+        assert name in inside
+    assert any(name.endswith(".pt") for name in inside)
 
 
 def test_the_service_unit_is_one_that_systemd_takes(tmp_path):

@@ -47,4 +47,13 @@ def test_the_container_runs_as_a_user_without_rights():
     assert "nologin" in "".join(lines) and "chmod" not in "".join(lines)
     service = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["smug-recon"]
     assert service["security_opt"] == ["no-new-privileges:true"] and "privileged" not in service
-    assert service["mem_limit"] and service["pids_limit"] and "volumes" not in service
+    assert service["mem_limit"] and service["pids_limit"]
+    assert service["volumes"] == ["spools:/var/lib/smug-recon"]  # by name: nothing of the host is seen
+
+
+def test_the_service_writes_where_its_spools_are_and_nowhere_else():
+    lines = (DEPLOY / "smug-recon.service").read_text().splitlines()
+    assert {"StateDirectory=smug-recon", "StateDirectoryMode=0700", "ProtectSystem=strict"} <= set(lines)
+    assert not [line for line in lines if line.startswith(("ReadWritePaths", "BindPaths", "CacheDirectory"))]
+    command = next(line for line in lines if line.startswith("ExecStart=")).split()
+    assert command[command.index("--spool") + 1].startswith("%S/smug-recon/")
