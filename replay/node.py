@@ -35,7 +35,10 @@ class Node:
         with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
             port = str(listener.getsockname()[1])
             words = [*(command or (sys.executable, "-m", "gadgetron")), port, module, target]
-            defaults = {"GADGETRON_EXTERNAL_LOG_LEVEL": "INFO"}
+            defaults = {
+                "GADGETRON_EXTERNAL_LOG_LEVEL": "INFO",
+                "PYTHONSAFEPATH": "1",
+            }  # no code of this folder
             with log.open("wb") as output:
                 self.process = subprocess.Popen(
                     words,

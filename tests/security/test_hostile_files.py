@@ -175,3 +175,24 @@ def test_tables_that_claim_more_than_was_stored_are_refused(tmp_path: Path) -> N
         group.create_dataset("data", shape=(1 << 40,), dtype=acquisition_dtype, chunks=(1,))
     with pytest.raises(SmugReconError, match="stored"):
         read_heads(path)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="PYTHONSAFEPATH: Python 3.11")
+def test_code_that_lies_where_the_command_is_called_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of downloads: what replay starts as processes of their own does not import from it."""
+    import h5py
+
+    from smug_recon.replay.node import Node
+    from smug_recon.replay.watched import examine
+
+    for name in ("numpy", "h5py", "gadgetron", "ismrmrd", "smug_recon"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'w').close()")
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        file["values"] = 1.0
+    monkeypatch.chdir(tmp_path)
+    examine("file.h5")
+    with Node(tmp_path / "node.log", "json", "loads"):
+        pass
+    assert not (tmp_path / "mark").exists()
