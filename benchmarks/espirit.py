@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from smug_recon.benchmarks.interleave import interleave
-from smug_recon.benchmarks.machine import bart_version, machine
+from smug_recon.benchmarks.machine import bart_version, machine, one_thread
 from smug_recon.benchmarks.record import Result, speed_row
 from smug_recon.benchmarks.scene import scan_of, slice_of
 from smug_recon.benchmarks.sizes import Size
@@ -33,9 +34,7 @@ def run(size: Size) -> Result:
         OURS: lambda: espirit_maps(block_cyx, size.matrix_yx, **options)[0],
     }
     version = bart_version()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         cases[OURS]()
         times, found = interleave(cases, size.rounds, warm_up=0)
         inside_yx = head_of(size)
@@ -55,14 +54,13 @@ def run(size: Size) -> Result:
                     f"{OURS} against {BART}", times, BART, OURS, 20.0, accuracy={**loss, **near}, note=note
                 )
             )
-    finally:
-        torch.set_num_threads(threads)
+        measured_on = machine()
     missing = "" if version else " bart is not installed (Debian's package bart): no comparison with it."
     about = (
-        f"{size.coils} coils, {size.matrix_yx[0]}x{size.matrix_yx[1]}, {size.acs} lines, kernel {kernel}, one thread. "
+        f"{size.coils} coils, {size.matrix_yx[0]}x{size.matrix_yx[1]}, {size.acs} lines, kernel {kernel}, one thread each. "
         f"Misalignment: mean of 1 - abs(a^H b) over the head.{missing}"
     )
-    return Result("espirit", size.name, about, machine(), rows)
+    return Result("espirit", size.name, about, measured_on, rows)
 
 
 def block_of(size: Size) -> Tensor:
@@ -107,8 +105,10 @@ def prepare_bart(
     width = str(min(lines, columns))
     command = ["bart", "ecalib", "-m", "1", "-c", "0", "-r", width, "-k", str(kernel), "kspace", "maps"]
 
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+
     def work() -> Tensor:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=600)
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=600, env=alone)
         maps = np.fromfile(folder / "maps.cfl", np.complex64).reshape(shape, order="F")
         return torch.from_numpy(np.ascontiguousarray(maps[:, :, 0].transpose(2, 1, 0)))
 

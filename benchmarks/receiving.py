@@ -8,12 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import ismrmrd
-import torch
 from gadgetron.external.connection import Connection
 from gadgetron.external.readers import read_acquisition as read_stock
 
 from smug_recon.benchmarks.interleave import interleave
-from smug_recon.benchmarks.machine import machine
+from smug_recon.benchmarks.machine import machine, one_thread
 from smug_recon.benchmarks.record import Result, Row, speed_row
 from smug_recon.benchmarks.scene import scan_of, shipped_pipeline
 from smug_recon.benchmarks.sizes import Size
@@ -38,17 +37,14 @@ def run(size: Size) -> Result:
     plan = build_plan(header, shipped_pipeline())
     payload = b"".join(bytes(readout.getHead()) + readout.data.tobytes() for readout in readouts)
     count = len(readouts)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         cases = {
             STOCK: lambda: over_socket(payload, count, stock),
             READER: lambda: over_socket(payload, count, guarded),
             CHAIN: lambda: [None for _ in gathered(readouts, plan, header, Report())],
         }
         times, _ = interleave(cases, size.many)
-    finally:
-        torch.set_num_threads(threads)
+        measured_on = machine()
 
     def share(cpu_s: float) -> float:
         return 100 * SCANNER_LINES_PER_S * cpu_s / count
@@ -61,9 +57,8 @@ def run(size: Size) -> Result:
     name = "reading and chain before the network at 333 lines/s"
     rows.append(Row(name, "% of a core", value, min(both), max(both), 5.0, at_least=False, note=note))
     coils, samples = readouts[-1].data.shape
-    return Result(
-        "receiving", size.name, f"{count} lines, {coils} coils x {samples} samples.", machine(), rows
-    )
+    about = f"{count} lines, noise scan and one slice, {coils} coils x {samples} samples, one thread."
+    return Result("receiving", size.name, about, measured_on, rows)
 
 
 def over_socket(payload: bytes, count: int, receive: Callable[[socket.socket, int], list[Any]]) -> list[Any]:

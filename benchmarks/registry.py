@@ -17,6 +17,7 @@ ALL = {
     "receiving": "the chain before the network at the rate of a scanner",
     "spool": "what keeping the raw data on disk costs a session",
     "latency": "from the last line of a slice to its image",
+    "overlap": "the next slice received while one is reconstructed, against one thread",
     "memory": "peak memory over slices, repetitions and coils",
     "growth": "time and memory against matrix, coils, slices, copies and steps",
     "floors": "operations over peak and bytes over bandwidth, stage by stage",

@@ -68,6 +68,16 @@ def test_the_others_run(name: str) -> None:
     measured(name)
 
 
+def test_reading_on_changes_no_pixel() -> None:
+    assert accuracy(measured("overlap"), "equal pixels") == [1.0]
+
+
+def test_one_thread_is_what_is_said_and_what_is_left_behind_is_as_before() -> None:
+    torch.set_num_threads(2)
+    assert measured("espirit").machine["threads"] == measured("receiving").machine["threads"] == 1
+    assert torch.get_num_threads() == 2
+
+
 def test_costs_grow_in_five_directions() -> None:
     found = measured("growth")
     assert [curve.against for curve in found.curves] == ["matrix", "coils", "slices", "copies", "steps"]
