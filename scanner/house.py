@@ -35,6 +35,7 @@ class Settings:
     grace_s: float = 30.0
     limits: Limits = field(default_factory=Limits)
     status_port: int | None = None
+    status_host: str = "127.0.0.1"
     spool: SpoolSettings | None = None
 
     def __post_init__(self) -> None:

@@ -62,11 +62,12 @@ class Server:
 
     def start(self) -> None:
         """Open the status page and load the default model in the background."""
-        if self.house.settings.status_port is not None:
-            self._page = StatusPage(self.house, self.house.settings.status_port)
-            log.info("status on http://127.0.0.1:%d/ready", self._page.port)
+        settings = self.house.settings
+        if settings.status_port is not None:
+            self._page = StatusPage(self.house, settings.status_port, settings.status_host)
+            log.info("status on http://%s:%d/ready", settings.status_host, self._page.port)
         threading.Thread(target=self.house.warm_up, name="load the default model", daemon=True).start()
-        log.info("waiting on %s port %d", self.house.settings.host, self.port)
+        log.info("waiting on %s port %d", settings.host, self.port)
 
     def serve(self) -> None:
         """Accept sessions until ``close_door``."""

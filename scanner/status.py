@@ -1,4 +1,4 @@
-"""``/health``, ``/ready`` and ``/metrics`` on a port of their own, for this machine only."""
+"""``/health``, ``/ready`` and ``/metrics`` on a port of their own, for this machine only unless told otherwise."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 from smug_recon.errors import ConfigurationError
+from smug_recon.gadgets.wire.peers import is_loopback
 
 if TYPE_CHECKING:
     from smug_recon.scanner.house import House
@@ -18,9 +19,9 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class StatusPage:
-    """Answers on ``127.0.0.1:port`` from a thread of its own until ``close``."""
+    """Answers on ``host:port`` from a thread of its own until ``close``; there is nothing of a patient in the answers."""
 
-    def __init__(self, house: House, port: int) -> None:
+    def __init__(self, house: House, port: int, host: str = "127.0.0.1") -> None:
         class Page(BaseHTTPRequestHandler):
             timeout = 5.0
             server_version, sys_version = "smug-recon", ""
@@ -47,11 +48,17 @@ class StatusPage:
                 log.debug("the status page: a request that broke off")
 
         try:
-            self._server = Server(("127.0.0.1", port), Page)
+            self._server = Server((host, port), Page)
         except OSError as error:
             raise ConfigurationError(
-                f"the status port {port} ({error.strerror})", "a free port", "choose another --status-port"
+                f"the status port {port} of {host} ({error.strerror})",
+                "a free port of an address of this machine",
+                "choose another --status-port or --status-host",
             ) from None
+        if not is_loopback(host):
+            log.warning(
+                "the status page listens on %s: every machine that reaches this port can read it", host
+            )
         self.port = int(self._server.socket.getsockname()[1])
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.2,), name="status", daemon=True

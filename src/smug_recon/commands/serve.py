@@ -24,8 +24,9 @@ def command(
     stall: float = typer.Option(120.0, help="Longest pause within a message, or in taking ours, in seconds."),
     grace: float = typer.Option(30.0, help="After SIGTERM: seconds for running sessions to finish."),
     message_bytes: int = typer.Option(1 << 30, help="Longest message."),
-    status_port: int = typer.Option(
-        None, min=0, max=65535, help="Loopback port of /health, /ready and /metrics."
+    status_port: int = typer.Option(None, min=0, max=65535, help="Port of /health, /ready and /metrics."),
+    status_host: str = typer.Option(
+        "127.0.0.1", help="Address of the status port; the default is this machine only."
     ),
     web: int = typer.Option(
         None, min=0, max=65535, help="Port of the live page: sessions, images, timings; read-only."
@@ -79,6 +80,7 @@ def command(
         idle_s=idle,
         grace_s=grace,
         status_port=status_port,
+        status_host=status_host,
         spool=kept,
         limits=Limits(
             message_bytes=message_bytes, stall_seconds=stall, drain_seconds=60.0, drain_idle_seconds=10.0
