@@ -123,6 +123,6 @@ class KeptNode:
                 os.environ[name] = value
 
 
-def session_with(models: Models) -> Session:
-    """The session of ``<execute>`` with a model that is kept."""
-    return lambda connection: stream.reconstruct(connection, models.load)
+def session_with(models: Models, solve: stream.Solve | None = None) -> Session:
+    """The session of ``<execute>`` with a model that is kept; ``solve`` gives images that were made elsewhere."""
+    return lambda connection: stream.reconstruct(connection, models.load, solve)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
@@ -12,6 +13,8 @@ from smug_recon.archive.order import Order
 from smug_recon.archive.record import DONE, FAILED, Record
 from smug_recon.archive.results import Results
 from smug_recon.archive.scans import BATCH, RawScan
+
+MOST_PARTS = 16
 
 
 @dataclass
@@ -37,6 +40,8 @@ class Terms:
     attempts: int = 3
     retry_failed: bool = False
     same_version: bool = False
+    split_bytes: int | None = 32 << 20
+    """Scans smaller than this are never split; None: no scan is."""
 
 
 def plan(scans: Iterable[RawScan], results: Results, order: Order, terms: Terms, target: IO[str]) -> Planned:
@@ -92,8 +97,27 @@ def job_of(
     }
 
 
-def jobs(source: IO[str]) -> Iterator[dict[str, Any]]:
-    """The jobs of a file that ``plan`` has written, one at a time."""
-    source.seek(0)
-    for line in source:
-        yield json.loads(line)
+def jobs(source: IO[str], parts: Callable[[int], int] = lambda size: 1) -> Iterator[dict[str, Any]]:
+    """The jobs of a file that ``plan`` has written, one at a time, those that are split (``parts`` above 1) first."""
+    for split in (True, False):
+        source.seek(0)
+        for line in source:
+            job = json.loads(line)
+            job["parts"] = parts(job["bytes"]) if not job["spool"] else 1
+            if (job["parts"] > 1) == split:
+                yield job
+
+
+def split_of(found: Planned, workers: int, least: int | None) -> Callable[[int], int]:
+    """Into how many parts a scan of so many bytes is split: none is to take longer than half of what a worker has to do.
+
+    parts = ceil(bytes / (total / workers / 2)), at most one for each worker
+    """
+    share = max(found.bytes / max(workers, 1) / 2, 1.0)
+
+    def parts(size: int) -> int:
+        if least is None or size < max(least, 1) or workers < 2:
+            return 1
+        return min(math.ceil(size / share), workers, MOST_PARTS)
+
+    return parts

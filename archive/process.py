@@ -29,7 +29,7 @@ def main() -> None:
     """Answer until standard input ends."""
     from smug_recon.archive.kept import Models
 
-    faulthandler.enable(file=sys.__stderr__)
+    faulthandler.enable(file=2)
     answers = os.dup(1)
     os.dup2(2, 1)
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
@@ -59,7 +59,8 @@ def answered(request: Mapping[str, Any], models: Any) -> dict[str, Any]:
     tempfile.tempdir = request["scratch"]
     began = time.perf_counter()
     try:
-        return {**reconstructed(request, models), "seconds": round(time.perf_counter() - began, 3)}
+        made = made_part(request, models) if request.get("parts", 1) > 1 else reconstructed(request, models)
+        return {**made, "seconds": round(time.perf_counter() - began, 3)}
     except SmugReconError as error:
         return {"error": told(type(error).__name__, error.found, error.expected, error.remedy)}
     except Exception as error:
@@ -74,19 +75,31 @@ def told(kind: str, found: str, expected: str, remedy: str) -> dict[str, str]:
     return {name: text[:LONGEST_TEXT] for name, text in texts.items()}
 
 
+def made_part(request: Mapping[str, Any], models: Any) -> dict[str, Any]:
+    """Make one part of a large scan; any error of ``errors.py``."""
+    from smug_recon.archive.parts import make_part
+
+    return make_part(request, models)
+
+
 def reconstructed(request: Mapping[str, Any], models: Any) -> dict[str, Any]:
-    """Replay one scan with a model that is kept; any error of ``errors.py``."""
+    """Replay one scan with a model that is kept, put together from ``request["joined"]`` if there are parts; any error."""
     from smug_recon.archive.kept import KeptNode, session_with
     from smug_recon.archive.thumbnail import write_thumbnail
     from smug_recon.replay import replay
     from smug_recon.replay.node import Node
 
     nodes: list[KeptNode] = []
+    solve = None
+    if request.get("joined"):
+        from smug_recon.archive.parts import read_parts
+
+        solve = read_parts(request["joined"]).solve
 
     def start(log_file: Path, module: str, target: str, environment: Mapping[str, str]) -> Any:
         if target != "reconstruct":  # a spool of Gadgetron's C++ front end: its node is started for it
             return Node(log_file.with_name("front_end.log"), module, target, environment)
-        nodes.append(KeptNode(log_file, session_with(models), environment))
+        nodes.append(KeptNode(log_file, session_with(models, solve), environment))
         return nodes[-1]
 
     out, wanted = Path(request["out"]), request["wanted"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 DONE, FAILED = "done", "failed"
 FORMAT = 1
+Content: TypeAlias = bytes
 LONGEST = 1 << 17
 """In bytes; no record is longer."""
 
@@ -40,7 +41,7 @@ class Record:
     error: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
-    def content(self) -> bytes:
+    def content(self) -> Content:
         """The bytes of the file; always the same for the same record."""
         return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 

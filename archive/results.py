@@ -80,8 +80,8 @@ class Results:
     def scratch(self) -> Iterator[Path]:
         """A folder for what is under way, on the disk of the results where they lie on one; OutputError."""
         if not self.local:
-            with tempfile.TemporaryDirectory(prefix="smug-recon-archive-") as folder:
-                yield Path(folder)
+            with tempfile.TemporaryDirectory(prefix="smug-recon-archive-") as temporary:
+                yield Path(temporary)
             return
         with written(self.root):
             folder = Path(self.place(INCOMPLETE, secrets.token_hex(8)))
@@ -153,6 +153,12 @@ class Results:
             return
         with written(self.root), self._beside(name) as unfinished:
             shutil.copyfile(made, unfinished)
+
+    def drop(self, name: str) -> None:
+        """Remove a file that is not wanted any more; one that is not there is no error."""
+        if name:
+            with contextlib.suppress(OSError):
+                self.files.rm_file(self.place(name))
 
     @contextlib.contextmanager
     def _beside(self, name: str) -> Iterator[Path]:

@@ -15,7 +15,7 @@ from smug_recon.archive import task
 from smug_recon.archive.cluster import Where, connected, gpu_count
 from smug_recon.archive.order import Order
 from smug_recon.archive.page import INDEX
-from smug_recon.archive.plan import Planned, Terms, jobs, plan
+from smug_recon.archive.plan import Planned, Terms, jobs, plan, split_of
 from smug_recon.archive.record import DONE, FAILED
 from smug_recon.archive.results import Results
 from smug_recon.archive.scans import raw_scans
@@ -83,7 +83,8 @@ def archive(
                 threads = where.sizes(gpus)[1] if where.scheduler is None else where.threads
                 client.register_plugin(WarmPool(order.settings_yaml(), model, threads, gpus))
                 try:
-                    spread(client, jobs(listed), submitted, booking(results, outcome, watcher))
+                    split = split_of(outcome.planned, sum(client.nthreads().values()), terms.split_bytes)
+                    spread(client, jobs(listed, split), submitted, booking(results, outcome, watcher))
                 finally:
                     client.unregister_worker_plugin(NAME)
     if outcome.tasks or not results.files.exists(results.place(INDEX)):
@@ -92,8 +93,13 @@ def archive(
 
 
 def submitted(client: Client, job: dict[str, Any]) -> Any:
-    """The future of a scan."""
-    return client.submit(task.reconstruct_scan, job, key=f"scan-{uuid.uuid4().hex}", pure=False)
+    """The future of a scan; a large one waits for its parts."""
+    name, count = uuid.uuid4().hex, job.get("parts", 1)
+    parts = [
+        client.submit(task.reconstruct_part, job, number, count, key=f"part-{name}-{number}", pure=False)
+        for number in range(count if count > 1 else 0)
+    ]
+    return client.submit(task.reconstruct_scan, job, parts, key=f"scan-{name}", pure=False)
 
 
 def booking(

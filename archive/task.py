@@ -7,7 +7,7 @@ import hashlib
 import logging
 import posixpath
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from smug_recon.archive.process import told
 from smug_recon.archive.record import DONE, FAILED, Record, error_of
-from smug_recon.archive.results import Results, followed, stamp
+from smug_recon.archive.results import INCOMPLETE, Results, followed, stamp
 from smug_recon.archive.warm import NAME, WarmPool
 from smug_recon.errors import DataError, OutputError, SmugReconError
 
@@ -27,25 +27,58 @@ RESERVE_BYTES = 64 << 20
 """Kept free on a disk that a remote file is copied to."""
 SAME = "same"
 Job = Mapping[str, Any]
+Part = Mapping[str, str]
 
 
-def reconstruct_scan(job: Job) -> dict[str, Any]:
+def reconstruct_scan(job: Job, parts: Sequence[Part] = ()) -> dict[str, Any]:
     """The task: what came of a scan, in a few words; its record lies in the manifest. Never raises for what a scan is."""
+    return work(job, pool_here(), parts)
+
+
+def reconstruct_part(job: Job, number: int, count: int) -> Part:
+    """The task for one part of a large scan: where its images lie, and the hash of what they were made of."""
+    return work_on_part(job, pool_here(), number, count)
+
+
+def pool_here() -> WarmPool:
+    """The pool of the Dask worker that runs this task."""
     from distributed import get_worker
 
     pool = get_worker().plugins[NAME]
     assert isinstance(pool, WarmPool)
-    return work(job, pool)
+    return pool
 
 
-def work(job: Job, pool: WarmPool) -> dict[str, Any]:
+def work(job: Job, pool: WarmPool, parts: Sequence[Part] = ()) -> dict[str, Any]:
     """Reconstruct the scan of a job with the processes of a pool; OSError, OutputError where not even a failure can be written."""
     results, record = Results(job["out"]), blank(job)
     try:
         with results.scratch() as scratch:
-            return said(_attempted(job, pool, results, record, scratch))
+            return said(_attempted(job, pool, results, record, scratch, parts))
     except (SmugReconError, OSError) as error:
         return said(failed(results, record, error_in_words(error)))
+    finally:
+        for part in parts:
+            results.drop(part["place"])
+
+
+def work_on_part(job: Job, pool: WarmPool, number: int, count: int) -> Part:
+    """Make one part of a scan; ``place`` is empty where that failed: the scan is then reconstructed in one piece."""
+    results = Results(job["out"])
+    try:
+        with results.scratch() as scratch:
+            raw, made = fetched(job, scratch), scratch / "result"
+            request = {**_request(job, pool, raw, made, scratch), "part": number, "parts": count}
+            answer = _asked(request, job, pool, scratch)
+            if "error" in answer:
+                log.warning("part %d of %d of %s: %s", number, count, job["path"], answer["error"]["found"])
+                return {"place": "", "sha256": ""}
+            place = f"{INCOMPLETE}/{scratch.name}.{number}.part"
+            results.keep(made / "part.npz", place)
+            return {"place": place, "sha256": content_hash(raw)}
+    except (SmugReconError, OSError) as error:
+        log.warning("part %d of %d of %s: %s", number, count, job["path"], error)
+        return {"place": "", "sha256": ""}
 
 
 def blank(job: Job) -> Record:
@@ -87,7 +120,44 @@ def error_in_words(error: Exception) -> dict[str, str]:
     )
 
 
-def _attempted(job: Job, pool: WarmPool, results: Results, record: Record, scratch: Path) -> Record:
+def _request(job: Job, pool: WarmPool, raw: Path, made: Path, scratch: Path) -> dict[str, Any]:
+    """What a warm process is told of a scan."""
+    return {
+        "raw": str(raw),
+        "out": str(made),
+        "scratch": str(scratch / "temporary"),
+        "pipeline": None if job["own_settings"] else str(pool.pipeline),
+        "overrides": job["overrides"] if job["own_settings"] else {},
+        "wanted": job["outputs"],
+        "patience_s": job["time_limit_s"],
+    }
+
+
+def _asked(request: Mapping[str, Any], job: Job, pool: WarmPool, scratch: Path) -> dict[str, Any]:
+    """The answer of a warm process, whose temporary files go."""
+    (scratch / "temporary").mkdir(exist_ok=True)
+    try:
+        with pool.process() as process:
+            return process.ask(request, job["time_limit_s"])
+    finally:
+        shutil.rmtree(scratch / "temporary", ignore_errors=True)
+
+
+def _joined(results: Results, parts: Sequence[Part], sha256: str, scratch: Path) -> list[str]:
+    """The parts on a disk of this machine, if all of them are there and of these data; else none."""
+    if not parts or any(not part["place"] or part["sha256"] != sha256 for part in parts):
+        return []
+    if results.local:
+        return [results.place(part["place"]) for part in parts]
+    copies = [str(scratch / f"{number}.npz") for number in range(len(parts))]
+    for part, copy in zip(parts, copies, strict=True):
+        results.files.get_file(results.place(part["place"]), copy)
+    return copies
+
+
+def _attempted(
+    job: Job, pool: WarmPool, results: Results, record: Record, scratch: Path, parts: Sequence[Part]
+) -> Record:
     raw = fetched(job, scratch)
     sha256 = content_hash(raw)
     known = job["known"]
@@ -99,22 +169,15 @@ def _attempted(job: Job, pool: WarmPool, results: Results, record: Record, scrat
             results.write_record(before)
             return before
     made = scratch / "result"
+    joined = _joined(results, parts, sha256, scratch)
     for attempt in range(1, int(job["attempts"]) + 1):
         shutil.rmtree(made, ignore_errors=True)
-        (scratch / "temporary").mkdir(exist_ok=True)
-        request = {
-            "raw": str(raw),
-            "out": str(made),
-            "scratch": str(scratch / "temporary"),
-            "pipeline": None if job["own_settings"] else str(pool.pipeline),
-            "overrides": job["overrides"] if job["own_settings"] else {},
-            "wanted": job["outputs"],
-            "patience_s": job["time_limit_s"],
-        }
-        with pool.process() as process:
-            answer = process.ask(request, job["time_limit_s"])
-        shutil.rmtree(scratch / "temporary", ignore_errors=True)
-        record = dataclasses.replace(record, attempts=attempt)
+        request = {**_request(job, pool, raw, made, scratch), "joined": joined}
+        answer = _asked(request, job, pool, scratch)
+        record = dataclasses.replace(record, attempts=attempt, parts=max(len(joined), 1))
+        if "error" in answer and joined:
+            joined = []  # in one piece
+            continue
         if not answer.pop("died", False):
             break
     if "error" in answer:

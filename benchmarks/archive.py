@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def empty(*counts: int) -> None:
     """Print what a scan costs the scheduler and the client, each number of scans in a process of its own."""
     if len(counts) != 1:
         print(
-            "| scans | wall s | ms per scan | CPU ms per scan of the client | client at the start, MB | most, MB |\n|---|---|---|---|---|---|",
+            "| scans | wall s | ms per scan | CPU ms per scan | MB before | most MB |\n|---|---|---|---|---|---|",
             flush=True,
         )
         for count in counts or (100, 1000, 10000):
@@ -154,4 +155,5 @@ def _now_mb() -> float:
 
 if __name__ == "__main__":
     what, *numbers = sys.argv[1:] or ["empty"]
-    {"throughput": throughput, "empty": empty, "plan": second_run}[what](*map(int, numbers))
+    measured: dict[str, Callable[..., None]] = {"throughput": throughput, "empty": empty, "plan": second_run}
+    measured[what](*map(int, numbers))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from smug_recon.gadgets.timing import Report
 
@@ -31,14 +31,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Solve: TypeAlias = "Callable[[Iterable[Any], Plan, Guarded, Report], Iterator[Any]]"
+"""Makes complex images of slices; what else comes by passes in its order."""
+
 
 def reconstruct(
-    connection: gadgetron.external.Connection, load: Callable[[Path, str, str], Model] | None = None
+    connection: gadgetron.external.Connection,
+    load: Callable[[Path, str, str], Model] | None = None,
+    solve: Solve | None = None,
 ) -> None:
     """Reconstruct the scan that a host sends: the target of a Gadgetron node, of execute and connect alike.
 
     Pipeline, header, model and device are checked before the first readout; every failure reaches the host as
-    text. ``load`` gives the model of a file, a hash and a device, where a process keeps it from scan to scan.
+    text. ``load`` gives the model of a file, a hash and a device, where a process keeps it from scan to scan;
+    ``solve`` stands in for :func:`through_the_network`.
     """
     from smug_recon.gadgets.wire.connection import session
     from smug_recon.gadgets.wire.spooled import spooled
@@ -56,7 +62,7 @@ def reconstruct(
         model, items = report.call(
             "prepare", lambda: prepare_while_reading(host, pipeline, ready, watch=watch)
         )
-        run(items, host.send, host.header, pipeline, model, report, halt=host.halt)
+        run(items, host.send, host.header, pipeline, model, report, halt=host.halt, solve=solve)
 
 
 def run(
@@ -68,6 +74,7 @@ def run(
     report: Report | None = None,
     arrival: Arrival | None = None,
     halt: Callable[[bool], None] | None = None,
+    solve: Solve | None = None,
 ) -> Report:
     """Reconstruct one scan: iterate the items, send what comes out, return the account of it.
 
@@ -81,6 +88,7 @@ def run(
         arrival: how to tell what has arrived, where readouts do not come one by one.
         halt: lets the items be read, transformed and gathered in a thread of their own while slices are reconstructed, and
             makes a wait for the next item end (True), or possible again (False).
+        solve: stands in for :func:`through_the_network`: where the images have been made elsewhere.
 
     Raises:
         ConfigurationError, ModelError, HeaderError: before the first item is read.
@@ -104,7 +112,7 @@ def run(
             report.warn(text)
         items, plan, header = put_right(items, plan, header, report, arrival)
         images = 0
-        for item in chain(items, plan, model, header, report, arrival, reading):
+        for item in chain(items, plan, model, header, report, arrival, reading, solve):
             images += isinstance(item, ismrmrd.Image)
             if goes_back(item, pipeline):
                 report.call("send", send, item)
@@ -152,6 +160,7 @@ def chain(
     report: Report,
     arrival: Arrival | None = None,
     reading: ReadOn | None = None,
+    solve: Solve | None = None,
 ) -> Iterator[Any]:
     """Compose the stages; ``reading`` runs those up to gathering in a thread of its own."""
     from smug_recon.gadgets.images.dress import dress
@@ -160,14 +169,15 @@ def chain(
     from smug_recon.gadgets.solve.guard import Guarded
 
     timed, network = report.timed, Guarded.of(model, report)
-    ahead = MapsAhead(plan)
+    ahead = MapsAhead(plan) if solve is None else None
     stream = before_the_network(items, plan, network, header, report, arrival, ahead, reading)
-    stream = through_the_network(stream, plan, network, report, ahead)
+    stream = (solve or partial(through_the_network, ahead=ahead))(stream, plan, network, report)
     stream = timed("scale", scale(report.observer.finished(stream), plan, report))
     try:
         yield from timed("dress", dress(stream, plan, model, title(header), report))
     finally:
-        ahead.close()
+        if ahead is not None:
+            ahead.close()
 
 
 def before_the_network(

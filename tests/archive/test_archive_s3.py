@@ -106,15 +106,16 @@ def test_a_storage_error_fails_one_scan_and_is_retried_on_demand(
 ) -> None:
     put(f"{bucket}/raw/a.h5", "image")
     put(f"{bucket}/raw/b.h5", "image")
-    get: Callable[..., Any] = s3fs.S3FileSystem.get
+    files = Results(bucket).files
+    get: Callable[..., Any] = files.get
 
-    def unreachable(self: Any, place: str, *arguments: Any, **options: Any) -> Any:
+    def unreachable(place: str, *arguments: Any, **options: Any) -> Any:
         if place.endswith("a.h5"):
             raise OSError("the storage does not answer")
-        return get(self, place, *arguments, **options)
+        return get(place, *arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(s3fs.S3FileSystem, "get", unreachable)
+        patch.setattr(files, "get", unreachable)
         outcome = run(bucket, order, pool)
     assert (outcome.done, outcome.failed) == (1, 1)
     first, second = Results(f"{bucket}/out").records(["a.h5", "b.h5"])
@@ -140,7 +141,7 @@ def test_a_kill_between_objects_and_record_leaves_no_result(
     assert run(bucket, order, pool).done == 1
     put(f"{bucket}/raw/a.h5", "image 2")
     with monkeypatch.context() as patch:
-        patch.setattr(s3fs.S3FileSystem, "put", killed)
+        patch.setattr(Results(bucket).files, "put", killed)
         with pytest.raises(Killed):
             run(bucket, order, pool)
     assert Results(f"{bucket}/out").records(["a.h5"]) == [None]  # before the old objects are touched

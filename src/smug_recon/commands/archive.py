@@ -53,6 +53,12 @@ def command(
         False, "--same-version", help="Do again what another version of this software made."
     ),
     time_limit: float = typer.Option(3600.0, min=1.0, help="Longest time for one scan, in seconds."),
+    split: int = typer.Option(
+        32,
+        min=0,
+        metavar="MB",
+        help="Split scans of at least this size where that shortens the end; 0: never.",
+    ),
     attempts: int = typer.Option(3, min=1, max=10, help="Tries of a scan that takes its process with it."),
 ) -> None:
     """Reconstruct every raw file of a folder on a Dask cluster; a second run does what is missing or changed.
@@ -79,7 +85,15 @@ def command(
         overrides(settings, device, seed, samples, image_type),
         Outputs(dicom, preview, nifti, enhanced, anonymise),
     )
-    terms = Terms(absolute(source), absolute(out), time_limit, attempts, retry_failed, same_version)
+    terms = Terms(
+        absolute(source),
+        absolute(out),
+        time_limit,
+        attempts,
+        retry_failed,
+        same_version,
+        split_bytes=split * 1_000_000 or None,
+    )
     where = Where(
         scheduler,
         workers,
