@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import urllib.request
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import yaml
 from typer.main import get_command
 
 from smug_recon.__main__ import app
+from smug_recon.errors import ConfigurationError
+from smug_recon.scanner.status import StatusPage
 
 DEPLOY = Path(__file__).parents[2] / "scanner" / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "hall.compose.yaml").read_text())
@@ -151,3 +154,14 @@ def test_the_kubernetes_files_agree_with_each_other_and_the_server() -> None:
     selectors += [by_kind["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"]]
     assert all(selector == label for selector in selectors)
     assert spec["serviceName"] in {document["metadata"]["name"] for document in KUBERNETES}
+
+
+def test_the_status_page_can_be_had_from_where_the_balancer_is(start: Any) -> None:
+    server = start(status_host="127.0.0.2")
+    page = f"http://127.0.0.2:{server._page.port}/health"
+    with urllib.request.urlopen(page, timeout=30) as answer:
+        assert answer.read() == b"alive\n"
+    with pytest.raises(OSError):
+        urllib.request.urlopen(page.replace("127.0.0.2", "127.0.0.1"), timeout=30)
+    with pytest.raises(ConfigurationError, match=r"192\.0\.2\.1.*--status-host"):
+        StatusPage(server.house, 0, "192.0.2.1")
