@@ -18,8 +18,8 @@ class _Block(nn.Module):
         self.refine = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        entered = functional.relu(self.enter(features))
-        return entered + functional.relu(self.refine(entered))
+        entered = functional.relu(self.enter(features), inplace=True)
+        return entered + functional.relu(self.refine(entered), inplace=True)
 
 
 class UNet(nn.Module):

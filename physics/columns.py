@@ -27,13 +27,14 @@ def normal_columns(image_bxy: Tensor, maps_bxcy: Tensor, mask_by: Tensor, block:
     Returns:
         ``image_bxy``, with the same layout.
     """
-    mask_bxcy = mask_by[:, None, None, :]
+    # conj(F^H k) = F conj(k): the mask conjugates on its way, and the maps need not be conjugated in every application
+    mask_bxcyr = torch.stack([mask_by, -mask_by], -1)[:, None, None]
     columns = image_bxy.shape[1]
     step = columns if image_bxy.is_cuda else max(1, block // (maps_bxcy.shape[2] * maps_bxcy.shape[3]))
     parts: list[Tensor] = []
     for start in range(0, columns, step):
         maps = maps_bxcy[:, start : start + step]
-        image = image_bxy[:, start : start + step, None]
-        kspace = torch.fft.fft(maps * image, norm="ortho") * mask_bxcy
-        parts.append((maps.conj() * torch.fft.ifft(kspace, norm="ortho")).sum(2))
-    return torch.cat(parts, 1)
+        kspace = torch.fft.fft(maps * image_bxy[:, start : start + step, None], norm="ortho")
+        torch.view_as_real(kspace).mul_(mask_bxcyr)
+        parts.append(torch.fft.fft(kspace, norm="ortho").mul_(maps).sum(2))
+    return torch.conj_physical(torch.cat(parts, 1))
