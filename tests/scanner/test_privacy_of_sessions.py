@@ -12,6 +12,7 @@ from small_scan import header_xml
 
 from smug_recon.pipeline import SpoolSettings
 from smug_recon.spool.record import STREAM
+from smug_recon.web import LivePage
 
 OPENINGS = {
     "FIRE": lambda xml: hosts.name("smug-cartesian") + hosts.text(3, xml, nul=True),
@@ -84,3 +85,20 @@ def test_a_spool_names_the_patient_in_the_stream_alone(start, tmp_path):
     for path in files:
         assert not MARK.search(path.relative_to(tmp_path).as_posix())
         assert path in streams or not MARK.search(path.read_bytes().decode("latin-1")), path.name
+
+
+def test_the_live_page_says_nothing_of_the_patient(start, caplog):
+    """Of a session that went well and of one whose header is broken, in everything that a browser can ask for."""
+    server = start()
+    page = LivePage(server.house, 0)
+    try:
+        fault = next(iter(BROKEN.values()))
+        for xml in (identified(header_xml()), fault(identified(header_xml()))):
+            hosts.session(server.port, OPENINGS["FIRE"](xml))
+        assert server._wait(30)
+        paths = ["", "api/sessions", "api/sessions/1", "api/sessions/2"]
+        told = [urllib.request.urlopen(page.address + path, timeout=20).read().decode() for path in paths]
+    finally:
+        page.close()
+    assert '"number": 2' in told[1] or '"number":2' in told[1]
+    assert not [text for text in [*told, caplog.text] if MARK.search(text)]
