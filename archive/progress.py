@@ -49,4 +49,5 @@ class Terminal(Watcher):
         """Move the bar."""
         self._bar.update()
         if answer["status"] == FAILED:
-            tqdm.write(f"failed    {answer['path']}: {answer['reason'].splitlines()[0]}", file=sys.stderr)
+            text = f"failed    {answer['path']}: {answer['reason'].partition(chr(10))[0]}"
+            tqdm.write("".join(letter if letter.isprintable() else "?" for letter in text), file=sys.stderr)

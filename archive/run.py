@@ -22,7 +22,7 @@ from smug_recon.archive.scans import raw_scans
 from smug_recon.archive.spread import killed, spread
 from smug_recon.archive.summary import summarise
 from smug_recon.archive.warm import NAME, WarmPool
-from smug_recon.errors import ConfigurationError
+from smug_recon.errors import ConfigurationError, OutputError
 
 
 @dataclass
@@ -105,12 +105,21 @@ def submitted(client: Client, job: dict[str, Any]) -> Any:
 def booking(
     results: Results, outcome: Outcome, watcher: Watcher
 ) -> Callable[[dict[str, Any], dict[str, Any] | None, BaseException | None], None]:
-    """Count what comes back; what never came back from its worker is written down as failed here."""
+    """Count what comes back; what never came back, or could not be written by its worker, is written down as failed here.
+
+    The function raises OutputError where the place of the results takes nothing any more.
+    """
 
     def book(job: dict[str, Any], answer: dict[str, Any] | None, error: BaseException | None) -> None:
-        if answer is None:
-            assert error is not None
-            answer = task.said(task.failed(results, task.blank(job), killed(error)))
+        if answer is None or answer["status"] == task.UNWRITTEN:
+            words = killed(error) if answer is None and error is not None else (answer or {})["error"]
+            try:
+                answer = task.said(task.failed(results, task.blank(job), words))
+            except OutputError:
+                raise  # what is made from here on would be lost as well
+            except OSError as obstacle:  # of this scan alone: a name that is too long ...
+                reason = f"{words['found']}; and no record of it: {obstacle.strerror or obstacle}"
+                answer = {"path": job["path"], "status": FAILED, "fallbacks": 0, "reason": reason}
         outcome.tasks += 1
         outcome.done += answer["status"] == DONE
         outcome.same += answer["status"] == task.SAME

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from smug_recon.archive.results import followed, stamp
 from smug_recon.replay.convert import START_BYTES, is_mrd2, siemens_measurements
 from smug_recon.replay.raw import HDF5_SIGNATURE
 from smug_recon.spool.record import STREAM
+
+log = logging.getLogger(__name__)
 
 BATCH = 256
 """Files that are looked at together: object stores answer many requests at once."""
@@ -115,6 +118,11 @@ def _relative(path: str, root: str) -> str:
 
 
 def _wanted(path: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    if {"..", ".", ""} & set(
+        path.split("/")
+    ):  # an object may have any name: no result is to lie outside its folder
+        log.warning("left out: an object with a name that is no path (%s)", ascii(path))
+        return False
     return (not include or any(fnmatch.fnmatch(path, pattern) for pattern in include)) and not any(
         fnmatch.fnmatch(path, pattern) for pattern in exclude
     )

@@ -25,14 +25,23 @@ log = logging.getLogger(__name__)
 BLOCK_BYTES = 1 << 20
 RESERVE_BYTES = 64 << 20
 """Kept free on a disk that a remote file is copied to."""
-SAME = "same"
+SAME, UNWRITTEN = "same", "unwritten"
 Job = Mapping[str, Any]
 Part = Mapping[str, str]
 
 
 def reconstruct_scan(job: Job, parts: Sequence[Part] = ()) -> dict[str, Any]:
-    """The task: what came of a scan, in a few words; its record lies in the manifest. Never raises for what a scan is."""
-    return work(job, pool_here(), parts)
+    """The task: what came of a scan, in a few words; its record lies in the manifest, unless that cannot be written."""
+    try:
+        return work(job, pool_here(), parts)
+    except (SmugReconError, OSError) as error:  # our errors do not travel: they have no pickle
+        return {
+            "path": job["path"],
+            "status": UNWRITTEN,
+            "fallbacks": 0,
+            "reason": str(error),
+            "error": error_in_words(error),
+        }
 
 
 def reconstruct_part(job: Job, number: int, count: int) -> Part:

@@ -33,7 +33,7 @@ class WarmProcess:
             list(command) or [sys.executable, "-m", "smug_recon.archive.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **environment},
+            env={"PYTHONSAFEPATH": "1", **os.environ, **environment},  # no code of the folder it is called in
             start_new_session=True,  # with what it starts it is one group, and ends as one
         )
         self.usable = True

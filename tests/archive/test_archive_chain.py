@@ -83,7 +83,7 @@ def test_the_command_from_end_to_end(
     shown = {
         name: found
         for name, found in content(out).items()
-        if name.endswith((".html", ".csv", ".parquet", ".json"))
+        if name.endswith((".html", ".csv", ".parquet", ".json", ".log"))
     }
     for name, found in shown.items():
         assert b"DOE" not in found and b"4711" not in found, name

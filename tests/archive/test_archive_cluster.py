@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -17,14 +18,14 @@ from archive_trees import FAKE, content, state, whole, write_tree
 from distributed import Client, LocalCluster
 
 from smug_recon.archive import cluster as cluster_module
-from smug_recon.archive import run
+from smug_recon.archive import run, task
 from smug_recon.archive.cluster import Where
 from smug_recon.archive.order import Order
-from smug_recon.archive.plan import Terms
+from smug_recon.archive.plan import Planned, Terms
 from smug_recon.archive.results import Results
 from smug_recon.archive.spread import spread
 from smug_recon.archive.warm import WarmPool
-from smug_recon.errors import ConfigurationError, StreamError
+from smug_recon.errors import ConfigurationError, OutputError, StreamError
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +219,40 @@ def test_workers_of_a_machine_share_its_gpus() -> None:
     devices = [environment(SimpleNamespace(name=n), 2, 2)["CUDA_VISIBLE_DEVICES"] for n in range(4)]
     assert devices == ["0", "1", "0", "1"]
     assert environment(SimpleNamespace(name=3), 2, 1) == {"OMP_NUM_THREADS": "2"}
+
+
+def test_a_record_that_cannot_be_written_fails_one_scan_and_a_full_disk_ends_the_run(
+    tmp_path: Path, jobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (job,) = jobs(write_tree(tmp_path / "raw", a="image"), tmp_path / "out")
+    outcome = run.Outcome(Planned())
+    book = run.booking(Results(str(tmp_path / "out")), outcome, run.Watcher())
+    unwritten = {"status": task.UNWRITTEN, "error": task.error_in_words(OSError("a pity"))}
+    book(job, unwritten, None)
+    assert outcome.failed == 1 and "a pity" in next(Results(str(tmp_path / "out")).all_records()).reason
+
+    def refuse(number: int) -> Any:
+        def write(*_: Any) -> None:
+            raise OSError(number, os.strerror(number))
+
+        return write
+
+    monkeypatch.setattr(os, "fsync", refuse(errno.ENAMETOOLONG))
+    book(job, unwritten, None)
+    assert outcome.failed == 2
+    monkeypatch.setattr(os, "fsync", refuse(errno.ENOSPC))
+    with pytest.raises(OutputError, match="No space"):
+        book(job, unwritten, None)
+
+
+def test_a_worker_that_cannot_write_says_so(
+    tmp_path: Path, jobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OutputError("no room", "room", "make room")
+
+    (job,) = jobs(write_tree(tmp_path / "raw", a="image"), tmp_path / "out")
+    monkeypatch.setattr(task, "pool_here", lambda: None)
+    monkeypatch.setattr(task, "work", full)
+    answer = task.reconstruct_scan(job)
+    assert answer["status"] == task.UNWRITTEN and answer["error"]["kind"] == "OutputError"

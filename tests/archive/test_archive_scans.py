@@ -94,3 +94,14 @@ def test_many_files_of_one_folder_come_in_order(tmp_path: Path) -> None:
 def test_a_start_cut_short_is_no_error(name: str) -> None:
     for length in range(min(len(RAW[name]), 80)):
         assert is_raw(RAW[name][:length]) in (True, False)
+
+
+def test_an_object_whose_name_leads_elsewhere_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from smug_recon.archive.scans import _wanted
+
+    assert [path for path in ("a/../../b.h5", "a//b.h5", "./a.h5", "a/b..h5") if _wanted(path, (), ())] == [
+        "a/b..h5"
+    ]
+    assert "left out" in caplog.text
