@@ -29,9 +29,12 @@ def noise_level(kspace_bcyx: Tensor, maps_bcyx: Tensor, mask: Tensor, one_in: in
     """
     levels: list[Tensor] = []
     for b in range(kspace_bcyx.shape[0]):
-        coils = max(1, int((maps_bcyx[b].abs().amax([1, 2]) > 0).sum()))
-        energy_yx = (kspace_bcyx[b].real.square() + kspace_bcyx[b].imag.square()).sum(0) / coils
-        sampled = energy_yx[mask[b] > 0].flatten()
+        coils = max(1, int((maps_bcyx[b] != 0).flatten(1).any(1).sum()))
+        if mask.dim() == 2:  # whole lines: the others need not be looked at
+            kspace_cn = kspace_bcyx[b][:, mask[b] > 0].flatten(1)
+        else:
+            kspace_cn = kspace_bcyx[b][:, mask[b] > 0]
+        sampled = (kspace_cn.real.square() + kspace_cn.imag.square()).sum(0) / coils
         if sampled.numel() == 0:
             levels.append(torch.zeros([], device=kspace_bcyx.device))
             continue
