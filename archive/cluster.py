@@ -108,7 +108,7 @@ def _client_of(where: Where) -> Any:
         )
     try:
         return Client(where.scheduler, security=security, timeout=CONNECT_S)
-    except (OSError, ValueError, TypeError, TimeoutError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise ConfigurationError(
             f"no Dask scheduler at {where.scheduler} ({error})",
             "the address of a dask.distributed scheduler, such as tcp://host:8786",

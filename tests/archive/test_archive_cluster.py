@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from archive_trees import FAKE, content, state, whole, write_tree
 from distributed import Client, LocalCluster
+from distributed.security import Security
 
 from smug_recon.archive import cluster as cluster_module
 from smug_recon.archive import run, task
@@ -256,3 +257,46 @@ def test_a_worker_that_cannot_write_says_so(
     monkeypatch.setattr(task, "work", full)
     answer = task.reconstruct_scan(job)
     assert answer["status"] == task.UNWRITTEN and answer["error"]["kind"] == "OutputError"
+
+
+def certificates(security: Security, folder: Path) -> tuple[str, str, str]:
+    """Authority, certificate and key of a client as files."""
+    paths = [folder / name for name in ("tls_ca_file", "tls_client_cert", "tls_client_key")]
+    for path in paths:
+        path.write_text(getattr(security, path.name))
+    return str(paths[0]), str(paths[1]), str(paths[2])
+
+
+def test_a_scheduler_behind_tls(order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(
+        "cryptography", reason="needs cryptography, for certificates: pip install cryptography"
+    )
+    monkeypatch.setattr(cluster_module, "CONNECT_S", 2)
+    security = Security.temporary()
+    tls = certificates(security, tmp_path)
+    raw, out = write_tree(tmp_path / "raw", a="image"), tmp_path / "out"
+    settings = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with LocalCluster(host="tls://127.0.0.1", protocol="tls", security=security, **settings) as cluster:
+        address, terms = cluster.scheduler_address, Terms(str(raw), str(out))
+        assert address.startswith("tls://127.0.0.1:")
+        with pytest.raises(ConfigurationError, match="--tls"):
+            run.archive(order, terms, Where(address))
+        assert run.archive(order, terms, Where(address, tls=tls)).done == 1
+    whole(out, raw)
+
+
+def test_a_scheduler_without_tls_is_refused_where_tls_is_wanted(
+    scheduler: str, order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(
+        "cryptography", reason="needs cryptography, for certificates: pip install cryptography"
+    )
+    monkeypatch.setattr(cluster_module, "CONNECT_S", 2)
+    tls = certificates(Security.temporary(), tmp_path)
+    raw = write_tree(tmp_path / "raw", a="image")
+    with pytest.raises(ConfigurationError):
+        run.archive(
+            order,
+            Terms(str(raw), str(tmp_path / "out")),
+            Where(scheduler, tls=tls),
+        )
