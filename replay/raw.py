@@ -63,7 +63,9 @@ def _open_pipe(pipe: BinaryIO, group: str | None) -> Raw:
     with tempfile.NamedTemporaryFile(prefix="smug-recon-", suffix=".h5") as spool:
         shutil.copyfileobj(source, spool)
         spool.flush()
-        return WatchedRaw(spool.name, group)  # stays readable: HDF5 holds it open after the name is gone
+        return WatchedRaw(
+            spool.name, group, "standard input"
+        )  # stays readable: HDF5 holds it open after the name is gone
 
 
 def _converted_pipe(source: BinaryIO) -> StreamRaw:

@@ -24,8 +24,8 @@ class WatchedRaw(Raw):
 
     again = True
 
-    def __init__(self, path: Path | str, group: str | None = None) -> None:
-        self._child = Child(Path(path).name)
+    def __init__(self, path: Path | str, group: str | None = None, name: str = "") -> None:
+        self._child = Child(name or Path(path).name)
         try:
             note, self.header_xml = self._child.ask("open", os.fspath(path), group)
         except BaseException:

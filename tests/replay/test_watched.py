@@ -130,28 +130,32 @@ def test_in_mid_scan_what_came_before_has_arrived(scan, write_hdf5, hurried):
     assert arrived == 16
 
 
-@pytest.mark.parametrize("command", ["replay", "check", "stream", "train"])
-def test_no_command_hangs(command, scan, write_hdf5, hurried, tmp_path, monkeypatch, caplog):
-    path = endless(write_hdf5(scan([(64, 2, 0)] * 60)), 0 if command in ("check", "train") else -1)
-    if command == "train":
-        from smug_recon.training.measured import collect
-
-        with pytest.raises(SmugReconError, match="no usable raw file"):
-            collect(path, tmp_path / "cache")
-        assert "round in circles" in caplog.text
-        return
+def test_replay_ends_with_one_error(scan, write_hdf5, hurried, tmp_path):
+    path = endless(write_hdf5(scan([(64, 2, 0)] * 60)), -1)
     with pytest.raises(DataError, match="round in circles"):
-        if command == "replay":
-            replay(path, tmp_path / "out")
-        elif command == "stream":
-            monkeypatch.setattr(
-                sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(path.read_bytes())))
-            )
-            with open_raw("-") as raw:
-                list(raw.items())
-        else:
-            raise CliRunner().invoke(app, ["check", "--raw", str(path)]).exception
+        replay(path, tmp_path / "out")
     assert not (tmp_path / "out" / "images.h5").exists()
+
+
+def test_check_ends_with_one_error(scan, write_hdf5, hurried):
+    path = endless(write_hdf5(scan([(64, 2, 0)] * 2)))
+    found = CliRunner().invoke(app, ["check", "--raw", str(path)]).exception
+    assert isinstance(found, DataError) and "round in circles" in str(found)
+
+
+def test_standard_input_ends_with_one_error(scan, write_hdf5, hurried, monkeypatch):
+    content = io.BytesIO(endless(write_hdf5(scan([(64, 2, 0)] * 60)), -1).read_bytes())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(content)))
+    with open_raw("-") as raw, pytest.raises(DataError, match="standard input, in which HDF5 goes round"):
+        list(raw.items())
+
+
+def test_training_leaves_the_file_out(scan, write_hdf5, hurried, tmp_path, caplog):
+    from smug_recon.training.measured import collect
+
+    with pytest.raises(SmugReconError, match="no usable raw file"):
+        collect(endless(write_hdf5(scan([(64, 2, 0)] * 2))), tmp_path / "cache")
+    assert "round in circles" in caplog.text
 
 
 def test_a_crash_of_the_library_is_one_error():
