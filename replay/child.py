@@ -23,12 +23,13 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from smug_recon import errors
-from smug_recon.errors import DataError
+from smug_recon.errors import ConfigurationError, DataError
 from smug_recon.replay.damage import DAMAGED
 from smug_recon.replay.frames import Piece, read_frame, write_request
 
 PIECE_S, VARIABLE = 60.0, "SMUG_RECON_READ_SECONDS"
 """Processor time for one piece of a file, in seconds: a block of 4 MiB, or a slice of a fastMRI file."""
+MOST_PIECE_S = 1e6
 SILENCE_S = 600
 """Longest wait for a disk, in seconds."""
 PIPE_BYTES = 1 << 20
@@ -51,7 +52,7 @@ class Child:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._seconds = float(os.environ.get(VARIABLE) or PIECE_S)
+        self._seconds = allowed_s()
         self._over: DataError | None = None
         self._lock = threading.Lock()
         self._asked: deque[_Ticket] = deque()
@@ -159,6 +160,19 @@ class Child:
         return DataError(
             how, "its contents", f"report this: {' | '.join(line.strip() for line in lines if line)}"
         )
+
+
+def allowed_s() -> float:
+    """Processor time for one piece: that of the environment, else the usual one. ConfigurationError."""
+    given = os.environ.get(VARIABLE) or str(PIECE_S)
+    try:
+        if 0 < (seconds := float(given)) <= MOST_PIECE_S:
+            return seconds
+    except ValueError:
+        pass
+    raise ConfigurationError(
+        f"{VARIABLE}={given}", f"seconds, above 0 and at most {MOST_PIECE_S:g}", "mend or unset the variable"
+    )
 
 
 class _Patient(io.RawIOBase):

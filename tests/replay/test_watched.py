@@ -20,7 +20,7 @@ from damaged_heap import endless
 from typer.testing import CliRunner
 
 from smug_recon.__main__ import app
-from smug_recon.errors import DataError, SmugReconError
+from smug_recon.errors import ConfigurationError, DataError, SmugReconError
 from smug_recon.replay import child, open_raw, replay
 from smug_recon.replay.child import VARIABLE, Child
 from smug_recon.replay.direct import open_here
@@ -156,6 +156,13 @@ def test_training_leaves_the_file_out(scan, write_hdf5, hurried, tmp_path, caplo
     with pytest.raises(SmugReconError, match="no usable raw file"):
         collect(endless(write_hdf5(scan([(64, 2, 0)] * 2))), tmp_path / "cache")
     assert "round in circles" in caplog.text
+
+
+@pytest.mark.parametrize("given", ["soon", "0", "-1", "nan", "inf"])
+def test_a_limit_that_is_none_is_refused(given, groups, monkeypatch):
+    monkeypatch.setenv(VARIABLE, given)
+    with pytest.raises(ConfigurationError, match=VARIABLE):
+        open_raw(groups)
 
 
 def test_a_crash_of_the_library_is_one_error():
