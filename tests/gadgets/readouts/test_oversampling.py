@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 import ismrmrd
 import numpy as np
 import pytest
@@ -123,3 +126,27 @@ def test_the_copy_of_a_header_is_that_of_get_head_and_a_copy() -> None:
     assert bytes(head) == bytes(acquisition.getHead())
     head.idx.slice = 9
     assert acquisition.idx.slice == 3
+
+
+def test_the_thread_that_receives_gets_no_workers_of_openmp() -> None:
+    """They would stay as long as it does, and slow down every parallel loop of the network (``gadgets/aside.py``)."""
+    tasks, threads = Path("/proc/self/task"), torch.get_num_threads()
+    if not tasks.is_dir():
+        pytest.skip("threads are counted in /proc")
+    acquisition = ismrmrd.Acquisition.from_array(np.ones((32, 1024), np.complex64))
+    acquisition.center_sample = 512
+    found: list[int] = []
+
+    def receive() -> None:
+        before = len(list(tasks.iterdir()))
+        hybrid_line(acquisition, 1024, 512, Report())
+        found.append(len(list(tasks.iterdir())) - before)
+
+    torch.set_num_threads(2)
+    try:
+        receiving = threading.Thread(target=receive)
+        receiving.start()
+        receiving.join()
+    finally:
+        torch.set_num_threads(threads)
+    assert found == [0]
