@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import ismrmrd
@@ -41,7 +42,7 @@ def run(size: Size) -> Result:
         return images
 
     rounds = max(size.rounds, 3)
-    times, found = interleave({name: lambda name=name: of(name) for name in after_s}, rounds)
+    times, found = interleave({name: partial(of, name) for name in after_s}, rounds)
     for name, own in times.items():
         own.wall_s[:] = after_s[name][-rounds:]
     same = all((a == b).all() for a, b in zip(found[ONE], found[TWO], strict=True))

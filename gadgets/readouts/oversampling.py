@@ -100,7 +100,8 @@ def whole_line(
     left, right = place.start - centre, place.stop - centre
     grid_cx[:, left % place.grid_x : left % place.grid_x + before] = data_cx[:, :before]
     grid_cx[:, max(left, 0) : max(right, 0)] = data_cx[:, before:]
-    line_cx: np.ndarray = np.fft.ifft(grid_cx, norm="ortho")
+    with np.errstate(all="ignore"):  # what is not finite is found, and said, when the slice is assembled
+        line_cx: np.ndarray = np.fft.ifft(grid_cx, norm="ortho")
     return line_cx.astype(np.complex64, copy=False)  # numpy before 2.0 computes in double precision
 
 
@@ -162,4 +163,5 @@ def placed(head: ismrmrd.AcquisitionHeader, encoded_x: int, readout_x: int) -> P
 
 
 def _energy(line_cx: np.ndarray) -> float:
-    return float(np.vdot(line_cx, line_cx).real)
+    with np.errstate(all="ignore"):
+        return float(np.vdot(line_cx, line_cx).real)
