@@ -116,6 +116,7 @@ def connected(workers: int, scheduler: str | None) -> Iterator[Any]:
         ConfigurationError: Dask is not installed, or no scheduler answers.
     """
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError:
         raise ConfigurationError(
@@ -123,12 +124,16 @@ def connected(workers: int, scheduler: str | None) -> Iterator[Any]:
         ) from None
     if scheduler is None:
         with (
+            dask.config.set(
+                {"distributed.scheduler.worker-saturation": 1.0}
+            ),  # a lost worker blames no job that only waited
             LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
+                worker_dashboard_address="127.0.0.1:0",
                 memory_limit=0,
                 silence_logs=logging.CRITICAL,
             ) as cluster,
