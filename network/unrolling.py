@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from smug_recon.network.conditioning import intensity_scale, log_level, noise_level
 from smug_recon.network.smoothing import Plain, Smoothed
-from smug_recon.physics.cg import data_consistency
+from smug_recon.physics.cg import data_consistency, prepared_maps
 from smug_recon.physics.sense import sense_adjoint
 
 
@@ -106,6 +106,7 @@ class Unrolled(nn.Module):
         all_weights: list[Tensor] = []
         if self.shared_noise and seed < 0:
             seed = int(torch.rand([1]).item() * 2147483647)
+        prepared = prepared_maps(maps_bcyx, mask)
         for step in range(self.steps):
             own_seed = -1 if seed < 0 else seed * 1009 + (0 if self.shared_noise else step)
             copies, weights = self.regulariser(to_channels(image_byx), level_b, own_seed, samples)
@@ -119,6 +120,7 @@ class Unrolled(nn.Module):
                 self.iterations,
                 self.tolerance,
                 self.implicit,
+                prepared,
             )
             all_copies.append(copies)
             all_weights.append(weights)

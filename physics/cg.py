@@ -54,6 +54,14 @@ def cg_step(
     return x, residual, direction, torch.where(active, renewed, energy_b)
 
 
+def prepared_maps(maps_bcyx: Tensor, mask: Tensor) -> Tensor:
+    """Return the coil maps as the solver works on them: shifted, column by column for ``mask_by``; the same in every step."""
+    maps_s = torch.fft.ifftshift(maps_bcyx, dim=transform_axes(mask))
+    if mask.dim() == 2:
+        return columns_first(maps_s)
+    return maps_s
+
+
 def conjugate_gradient(
     rhs_byx: Tensor,
     start_byx: Tensor,
@@ -62,6 +70,7 @@ def conjugate_gradient(
     lambda_b: Tensor,
     iterations: int = 20,
     tolerance: float = 1e-4,
+    prepared: Tensor | None = None,
 ) -> Tensor:
     """Solve ``(A^H A + lambda_b I) x = rhs`` for each slice of a batch, by :func:`cg_step`.
 
@@ -75,12 +84,13 @@ def conjugate_gradient(
         lambda_b: regularisation of each slice, >= 0.
         iterations: cap on the iterations.
         tolerance: a slice stops when |residual| <= tolerance * |rhs|.
+        prepared: what :func:`prepared_maps` makes of the maps, where it has been made already.
 
     Returns:
         ``image_byx``, in the geometry of ``rhs_byx``.
     """
     axes = transform_axes(mask)
-    maps_s = torch.fft.ifftshift(maps_bcyx, dim=axes)
+    maps_s = prepared_maps(maps_bcyx, mask) if prepared is None else prepared
     mask_s = broadcast_mask(mask)
     mask_s = torch.fft.ifftshift(mask_s, dim=axes)
     x = torch.fft.ifftshift(start_byx, dim=axes)
@@ -88,12 +98,7 @@ def conjugate_gradient(
     weight = lambda_b.to(torch.float32)[:, None, None]
     by_columns = mask.dim() == 2
     if by_columns:
-        x, rhs, maps_s, mask_s = (
-            columns_first(x),
-            columns_first(rhs),
-            columns_first(maps_s),
-            mask_s[:, 0, :, 0],
-        )
+        x, rhs, mask_s = columns_first(x), columns_first(rhs), mask_s[:, 0, :, 0]
 
     residual = rhs - _normal(x, maps_s, mask_s, axes, by_columns) - weight * x
     direction = residual
@@ -126,19 +131,22 @@ class _Implicit(torch.autograd.Function):
         weight: Tensor,
         iterations: int,
         tolerance: float,
+        prepared: Tensor | None,
     ) -> Tensor:
-        x = conjugate_gradient(rhs, start, maps, mask, weight, iterations, tolerance)
-        ctx.save_for_backward(x, maps, mask, weight)
+        x = conjugate_gradient(rhs, start, maps, mask, weight, iterations, tolerance, prepared)
+        ctx.save_for_backward(x, maps, mask, weight, prepared)
         ctx.iterations, ctx.tolerance = iterations, tolerance
         return x
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, maps, mask, weight = ctx.saved_tensors
+        x, maps, mask, weight, prepared = ctx.saved_tensors
         (gradient,) = gradients
         start = gradient / (1 + weight.to(torch.float32)[:, None, None])
-        adjoint = conjugate_gradient(gradient, start, maps, mask, weight, ctx.iterations, ctx.tolerance)
-        return adjoint, None, None, None, -inner_product(adjoint, x), None, None
+        adjoint = conjugate_gradient(
+            gradient, start, maps, mask, weight, ctx.iterations, ctx.tolerance, prepared
+        )
+        return adjoint, None, None, None, -inner_product(adjoint, x), None, None, None
 
 
 def data_consistency(
@@ -150,6 +158,7 @@ def data_consistency(
     iterations: int,
     tolerance: float,
     implicit: bool,
+    prepared: Tensor | None = None,
 ) -> Tensor:
     """Return ``argmin |A x - y|^2 + lambda |x - z|^2 = (A^H A + lambda I)^-1 (A^H y + lambda z)``, started at z.
 
@@ -160,5 +169,10 @@ def data_consistency(
     """
     rhs_byx = adjoint_byx + lambda_b.to(torch.float32)[:, None, None] * denoised_byx
     if not torch.jit.is_scripting() and implicit:
-        return _Implicit.apply(rhs_byx, denoised_byx, maps_bcyx, mask, lambda_b, iterations, tolerance)  # type: ignore[no-any-return]
-    return conjugate_gradient(rhs_byx, denoised_byx, maps_bcyx, mask, lambda_b, iterations, tolerance)
+        found: Tensor = _Implicit.apply(
+            rhs_byx, denoised_byx, maps_bcyx, mask, lambda_b, iterations, tolerance, prepared
+        )
+        return found
+    return conjugate_gradient(
+        rhs_byx, denoised_byx, maps_bcyx, mask, lambda_b, iterations, tolerance, prepared
+    )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from smug_recon.physics import cg_sense, conjugate_gradient, data_consistency, sense_adjoint, sense_forward
+from smug_recon.physics.cg import prepared_maps
 
 ROWS, COLUMNS, COILS = 7, 6, 3
 
@@ -99,3 +100,18 @@ def test_cg_sense_recovers_a_fully_sampled_image() -> None:
     mask = torch.ones(2, ROWS)
     kspace = sense_forward(image, maps, mask)
     assert torch.allclose(cg_sense(kspace, maps, mask, 1e-6), image, atol=1e-4)
+
+
+@pytest.mark.parametrize("hybrid", [True, False])
+@pytest.mark.parametrize("implicit", [True, False])
+def test_maps_prepared_once_give_the_same_bits_and_gradients(hybrid: bool, implicit: bool) -> None:
+    maps, mask, kspace, start = problem(hybrid, dtype=torch.complex64)
+    adjoint, weight = sense_adjoint(kspace, maps, mask), torch.tensor([0.3, 0.01])
+    found = []
+    for prepared in (None, prepared_maps(maps, mask)):
+        denoised = start.clone().requires_grad_()
+        solved = data_consistency(adjoint, denoised, maps, mask, weight, 12, 1e-6, implicit, prepared)
+        solved.abs().square().sum().backward()
+        assert denoised.grad is not None
+        found.append((solved.detach(), denoised.grad))
+    assert all(torch.equal(own, other) for own, other in zip(*found, strict=True))
