@@ -30,7 +30,9 @@ def test_a_slow_scheduler_sets_the_pace() -> None:
 def test_a_slow_storage_sets_the_pace() -> None:
     costs = Costs(0.0, read_bytes=9.0, written_bytes=1.0, storage_bytes_s=100.0, line_bytes_s=50.0)
     found = simulate([0.5] * 1000, 200, costs)
-    assert 1000 * 10 / 100 <= found.seconds <= 1000 * 10 / 100 * 1.05  # it idles while the first and last scans compute
+    assert (
+        1000 * 10 / 100 <= found.seconds <= 1000 * 10 / 100 * 1.05
+    )  # it idles while the first and last scans compute
     assert found.storage == pytest.approx(1000 * 10 / 100 / found.seconds)
 
 

@@ -66,7 +66,12 @@ def find(results: list[Result], method: str, perturbation: str, strength: str, m
 def test_numbers_do_not_depend_on_order_or_interruption(attacked: EvaluationConfig, tmp_path: Path) -> None:
     data = attacked.data.model_copy(update={"limit": 1})
     axes = attacked.axes.model_copy(
-        update={"attacks": attacked.axes.attacks[:1], "shifts": {"acceleration": (2,)}, "input_scale": (), "denoising": ()}
+        update={
+            "attacks": attacked.axes.attacks[:1],
+            "shifts": {"acceleration": (2,)},
+            "input_scale": (),
+            "denoising": (),
+        }
     )
     config = attacked.model_copy(update={"data": data, "axes": axes, "examples": 0})
     evaluate(config, tmp_path / "whole")
