@@ -61,27 +61,30 @@ def _spread(
     flying: dict[str, Job] = {}
     running = as_completed([], with_results=True, raise_errors=False)
 
-    def launch(count: int) -> None:
-        for job in itertools.islice(waiting, count):
+    def launch(jobs: Iterable[Job]) -> None:
+        for job in jobs:
             future = submit(client, job)
             flying[future.key] = job
             running.add(future)
 
-    launch(window)
+    launch(itertools.islice(waiting, window))
     for future, answer in running:
         job = flying.pop(future.key)
-        if future.status == "finished":
+        if isinstance(answer, dict):
             book(job, answer, None)
         elif future.status == "error":
             book(job, None, future.exception())
-        else:
+        elif future.status in ("cancelled", "lost"):
             raise StreamError(
                 f"a scheduler that has lost {len(flying) + 1} tasks ({future.status})",
                 "a scheduler that runs to the end",
                 "run the same command again: what is done stays done",
             )
+        else:  # the worker died before its answer was fetched
+            launch([job])
+            continue
         del future
-        launch(1)
+        launch(itertools.islice(waiting, 1))
 
 
 def killed(error: BaseException) -> dict[str, str]:

@@ -32,6 +32,9 @@ from smug_recon.archive.scans import RawScan, raw_scans
 from smug_recon.archive.spread import spread
 from smug_recon.archive.summary import summarise
 
+WINDOW = 256
+"""Empty scans in flight: as on a cluster of 85 workers."""
+
 
 class Clock(Watcher):
     """When the cluster was there, when each scan ended, and the processor time of everybody else on this machine."""
@@ -102,7 +105,9 @@ def empty(*counts: int) -> None:
     with connected(Where(None, 2, 1, 0), 0, 3) as client:
         jobs = (job_of(RawScan(f"{n:06d}.h5", 1, "0"), order, terms, "0" * 64) for n in range(counts[0]))
         before_mb, began, cpu = _now_mb(), time.perf_counter(), time.process_time()
-        spread(client, jobs, lambda client, job: client.submit(nothing, job, pure=False), lambda *_: None)
+        spread(
+            client, jobs, lambda client, job: client.submit(nothing, job, pure=False), lambda *_: None, WINDOW
+        )
         wall, spent = time.perf_counter() - began, time.process_time() - cpu
     most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(

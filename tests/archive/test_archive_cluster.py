@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import subprocess
@@ -37,7 +38,7 @@ def scheduler() -> Iterator[str]:
         threads_per_worker=1,
         processes=False,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         protocol="tcp",
     ) as cluster:
         yield cluster.scheduler_address
@@ -141,8 +142,8 @@ def nothing(job: dict[str, Any]) -> dict[str, Any]:
     return {"path": job["path"]}
 
 
-def test_thousands_of_scans_are_never_in_flight_together(scheduler: str) -> None:
-    scans, window = 2000, 32
+def test_a_thousand_scans_are_never_in_flight_together(scheduler: str) -> None:
+    scans, window = 1000, 32
     taken, booked, most = [0], [], [0]
 
     def jobs() -> Iterator[dict[str, Any]]:
@@ -192,6 +193,7 @@ def test_a_scheduler_that_forgets_is_said(scheduler: str) -> None:
         spread(client, iter([{"path": "a"}]), submit, lambda *_: None)
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_no_scheduler_is_a_configuration_error(
     monkeypatch: pytest.MonkeyPatch, order: Order, tmp_path: Path
 ) -> None:
@@ -201,6 +203,7 @@ def test_no_scheduler_is_a_configuration_error(
         archive(order, raw, tmp_path / "out", "tcp://127.0.0.1:9")
     with pytest.raises(ConfigurationError, match="no folder"):
         archive(order, tmp_path / "nowhere", tmp_path / "out", "tcp://127.0.0.1:9")
+    gc.collect()
 
 
 def test_workers_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,6 +270,7 @@ def certificates(security: Security, folder: Path) -> tuple[str, str, str]:
     return str(paths[0]), str(paths[1]), str(paths[2])
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_scheduler_behind_tls(order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip(
         "cryptography", reason="needs cryptography, for certificates: pip install cryptography"
@@ -275,16 +279,23 @@ def test_a_scheduler_behind_tls(order: Order, tmp_path: Path, monkeypatch: pytes
     security = Security.temporary()
     tls = certificates(security, tmp_path)
     raw, out = write_tree(tmp_path / "raw", a="image"), tmp_path / "out"
-    settings = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    settings = {
+        "n_workers": 1,
+        "threads_per_worker": 1,
+        "processes": False,
+        "dashboard_address": "127.0.0.1:0",
+    }
     with LocalCluster(host="tls://127.0.0.1", protocol="tls", security=security, **settings) as cluster:
         address, terms = cluster.scheduler_address, Terms(str(raw), str(out))
         assert address.startswith("tls://127.0.0.1:")
         with pytest.raises(ConfigurationError, match="--tls"):
             run.archive(order, terms, Where(address))
         assert run.archive(order, terms, Where(address, tls=tls)).done == 1
+    gc.collect()  # what Dask leaves open of a connection that was refused goes here, not in another test
     whole(out, raw)
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_scheduler_without_tls_is_refused_where_tls_is_wanted(
     scheduler: str, order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,3 +311,33 @@ def test_a_scheduler_without_tls_is_refused_where_tls_is_wanted(
             Terms(str(raw), str(tmp_path / "out")),
             Where(scheduler, tls=tls),
         )
+
+
+def test_an_answer_that_went_down_with_its_worker_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The future of an answer that is gone is pending again: that is no scheduler that has lost it."""
+    from types import SimpleNamespace
+
+    from smug_recon.archive import spread as spread_module
+
+    waiting: list[Any] = []
+
+    class Completed:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        add = staticmethod(waiting.append)
+
+        def __iter__(self) -> Iterator[Any]:
+            while waiting:
+                future = waiting.pop(0)
+                yield future, future.answer
+
+    monkeypatch.setattr(spread_module, "as_completed", Completed)
+    tries = iter([("pending", None), ("pending", {"path": "a"})])
+
+    def submit(client: Any, job: dict[str, Any]) -> Any:
+        status, answer = next(tries)
+        return SimpleNamespace(key=str(id(answer)), status=status, answer=answer)
+
+    booked: list[Any] = []
+    spread(None, [{"path": "a"}], submit, lambda *found: booked.append(found), 1)  # type: ignore[arg-type]
+    assert booked == [({"path": "a"}, {"path": "a"}, None)]
