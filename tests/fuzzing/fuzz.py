@@ -76,6 +76,7 @@ def one_process(name: str, runs: int, seconds: float) -> dict:
         f"-max_len={target.longest}",
         f"-rss_limit_mb={MEMORY_MB}",
         f"-timeout={HANG_S}",
+        f"-report_slow_units={HANG_S}",
     ]
     command += [f"-max_total_time={max(int(seconds), 1)}"] if seconds else []
     command += [
