@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,10 @@ log = logging.getLogger(__name__)
 IN_FLIGHT = 1024
 """Jobs that the scheduler knows at a time: enough for as many workers, and the client's memory does not grow with the plan."""
 CONNECT_S = 30
+LOOK_S = 10.0
+"""How long to wait for the end of a job before looking whether there are workers."""
+PATIENCE_S = 180.0
+"""How long a local cluster may be without any worker: they are started anew when they die, but not for ever."""
 
 
 @dataclass(frozen=True)
@@ -170,51 +176,84 @@ def leaders(jobs: Sequence[Job], numbers: Sequence[int]) -> dict[int, int]:
     return found
 
 
-def spread(client: Any, study: Study, jobs: Sequence[Job], numbers: Sequence[int]) -> Iterator[Done]:
+def spread(
+    client: Any, study: Study, jobs: Sequence[Job], numbers: Sequence[int], patience_s: float | None = None
+) -> Iterator[Done]:
     """Do the jobs on the workers of a cluster and yield each as it ends. A worker that dies costs only the job in its hands.
 
+    Args:
+        patience_s: how long to wait for a worker where there is none; None waits for ever, as for a queue of Slurm.
+
     Raises:
-        ConfigurationError: a worker sees other files or other software. OutputError: the scheduler is gone.
+        ConfigurationError: a worker sees other files or other software. OutputError: the scheduler is gone, or all workers.
     """
     token = f".shared-{secrets.token_hex(8)}"
     (study.folder / token).touch()
     try:
-        yield from _in_turn(client, study, jobs, numbers, Place(token, software()))
+        yield from _in_turn(client, study, jobs, numbers, Place(token, software()), patience_s)
     finally:
         (study.folder / token).unlink(missing_ok=True)
 
 
 def _in_turn(
-    client: Any, study: Study, jobs: Sequence[Job], numbers: Sequence[int], place: Place
+    client: Any,
+    study: Study,
+    jobs: Sequence[Job],
+    numbers: Sequence[int],
+    place: Place,
+    patience_s: float | None,
 ) -> Iterator[Done]:
-    from distributed import as_completed
-
-    if not client.nthreads():
-        log.warning("the scheduler has no worker yet; waiting for the first")
     leading = leaders(jobs, numbers)
     ready = deque(number for number in numbers if number not in leading)
     held: dict[int, list[int]] = {}
     for number, leader in leading.items():
         held.setdefault(leader, []).append(number)
-    given: dict[str, int] = {}
-    ended = as_completed(loop=client.loop)
+    given: dict[str, tuple[int, Any]] = {}
+    ended: SimpleQueue[Any] = SimpleQueue()
 
     def fill() -> None:
         while ready and len(given) < IN_FLIGHT:
             number = ready.popleft()
             name = f"evaluate-{number}{place.token}"
-            given[name] = number
-            ended.add(
-                client.submit(perform, study, number, jobs[number].key, place, key=name, priority=-number)
+            future = client.submit(
+                perform, study, number, jobs[number].key, place, key=name, priority=-number
             )
+            given[name] = (number, future)
+            future.add_done_callback(ended.put)
 
     fill()
     heed = _cpu_watch()
-    for future in ended:
-        number = given.pop(future.key)
+    while given:
+        future = next_end(ended, client, patience_s)
+        number, _ = given.pop(future.key)
         yield _told(future, number, heed)
         ready.extendleft(reversed(held.pop(number, [])))
         fill()
+
+
+def next_end(ended: SimpleQueue[Any], client: Any, patience_s: float | None) -> Any:
+    """Return the next job that has ended; say so while there is no worker, and give up after ``patience_s`` without any."""
+    alone_since: float | None = None
+    while True:
+        try:
+            return ended.get(timeout=LOOK_S)
+        except Empty:
+            pass
+        try:
+            workers = len(client.nthreads())
+        except OSError:  # the scheduler is gone: its jobs end as dropped
+            continue
+        if workers:
+            alone_since = None
+        elif alone_since is None:
+            alone_since = time.monotonic()
+            log.warning("the cluster has no worker; waiting for one")
+        elif patience_s is not None and time.monotonic() - alone_since > patience_s:
+            raise OutputError(
+                f"no worker for {patience_s:.0f} s: all have died",
+                "workers that live",
+                "memory may have run out: use fewer --workers and call again; what is done is not done again",
+            )
 
 
 def _told(future: Any, number: int, heed: Callable[[str], None]) -> Done:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from smug_recon.errors import ConfigurationError
-from smug_recon.robustness.cluster import connected, spread
+from smug_recon.robustness.cluster import PATIENCE_S, connected, spread
 from smug_recon.robustness.config import EvaluationConfig, MethodSettings
 from smug_recon.robustness.context import Context
 from smug_recon.robustness.doing import Done, Study, attempt, exact
@@ -118,4 +118,4 @@ def _hands(
         yield (attempt(number, jobs[number], context, study.commit) for number in numbers)
         return
     with connected(min(workers, len(numbers)), scheduler) as client:
-        yield spread(client, study, jobs, numbers)
+        yield spread(client, study, jobs, numbers, PATIENCE_S if scheduler is None else None)

@@ -9,13 +9,14 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from smug_recon.__main__ import app
-from smug_recon.errors import ConfigurationError
+from smug_recon.errors import ConfigurationError, OutputError
 from smug_recon.robustness import cluster
 from smug_recon.robustness.cluster import Place, connected, leaders, perform, software, spread
 from smug_recon.robustness.config import AttackAxis, Axes, EvaluationConfig, NoiseAxis
@@ -171,3 +172,23 @@ def test_a_worker_that_sees_something_else_ends_the_evaluation(
     monkeypatch.setattr(cluster, "CONNECT_S", 1)
     with pytest.raises(ConfigurationError, match="no Dask scheduler"):
         evaluate(study, tmp_path, scheduler="tcp://127.0.0.1:9")
+
+
+def test_without_any_worker_it_is_said_and_then_given_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Deserted:
+        looked = 0
+
+        def nthreads(self) -> dict[str, int]:
+            self.looked += 1
+            return {"tcp://127.0.0.1:1": 1} if self.looked == 1 else {}
+
+    monkeypatch.setattr(cluster, "LOOK_S", 0.01)
+    client, ended = Deserted(), SimpleQueue[str]()
+    with pytest.raises(OutputError, match="all have died"):
+        cluster.next_end(ended, client, 0.05)
+    assert client.looked > 2
+    assert caplog.text.count("has no worker") == 1
+    ended.put("a job")
+    assert cluster.next_end(ended, client, 0.0) == "a job"
