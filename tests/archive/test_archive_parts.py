@@ -7,15 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ismrmrd
 import numpy as np
 import pytest
+import torch
 from archive_chain import WANTED, files_of, pictures, request, tiny_model, write_scan
 from archive_trees import write_tree
 
 from smug_recon.archive import run
 from smug_recon.archive.kept import Models
 from smug_recon.archive.order import Order
-from smug_recon.archive.parts import make_part, read_parts
+from smug_recon.archive.parts import Parts, make_part, read_parts
 from smug_recon.archive.plan import Planned, Terms, jobs, plan, split_of
 from smug_recon.archive.process import reconstructed
 from smug_recon.archive.results import Results
@@ -23,6 +25,7 @@ from smug_recon.archive.scans import raw_scans
 from smug_recon.archive.task import work, work_on_part
 from smug_recon.archive.warm import WarmPool
 from smug_recon.errors import DataError
+from smug_recon.gadgets.items import Slice, SliceKey
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +50,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], int]] = {
         {"images.conventional": "true", "images.uncertainty": "true", "images.type": "complex64"},
         3,
     ),
-    "virtual coils": ({"slices": 2}, {"coil_compression.method": "svd", "coil_compression.channels": "3"}, 2),
-    "repetitions": ({"slices": 1, "repetitions": 4}, {}, 2),
+    "repetitions, virtual coils": (
+        {"slices": 1, "repetitions": 4},
+        {"coil_compression.method": "svd", "coil_compression.channels": "3"},
+        2,
+    ),
     "maps of an earlier repetition": ({"slices": 2, "repetitions": 4, "calibrated": (0, 2)}, {}, 3),
     "too few calibration lines": ({"slices": 2, "repetitions": 2, "calibrated": ()}, {}, 2),
 }
@@ -78,13 +84,18 @@ def test_parts_give_the_images_of_the_whole(case: str, overrides: dict[str, str]
 
 
 def test_a_slice_that_is_in_no_part_is_an_error(overrides: dict[str, str], tmp_path: Path) -> None:
-    raw, models = write_scan(tmp_path / "a.h5", slices=3), Models()
-    joined = parts_of(raw, tmp_path, overrides, 3, models)
-    with pytest.raises(DataError, match="parts with 2 of 3"):
-        read_parts(joined[:2])
-    other = write_scan(tmp_path / "b.h5", slices=2)
-    with pytest.raises(DataError, match="of"):
-        read_parts([joined[0], *parts_of(other, tmp_path / "b", overrides, 2, models)])
+    raw = write_scan(tmp_path / "a.h5", slices=2)
+    joined = parts_of(raw, tmp_path, overrides, 2, Models())
+    assert read_parts(joined).slices == 2
+    with pytest.raises(DataError, match="parts with 1 of 2"):
+        read_parts(joined[:1])
+    with pytest.raises(DataError, match="slice 0 in no part"):
+        list(Parts(1, {}, []).solve([slice_of()], None, None, None))  # type: ignore[arg-type]
+
+
+def slice_of() -> Slice:
+    nothing = torch.zeros(1)
+    return Slice(SliceKey(0, 0, 0, 0, 0), ismrmrd.AcquisitionHeader(), nothing, nothing, nothing, 5.0)
 
 
 def test_parts_are_read_without_unpickling(tmp_path: Path) -> None:
