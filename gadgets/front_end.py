@@ -29,7 +29,7 @@ def reconstruct_buffers(connection: gadgetron.external.Connection) -> None:
     from smug_recon.gadgets.wire.spooled import spooled
 
     with spooled("reconstruct_buffers") as spool, session(connection) as host:
-        from smug_recon.gadgets.notebook import observer_of_environment
+        from smug_recon.gadgets.observer import observer_of_environment
         from smug_recon.gadgets.stream import prepare, run
         from smug_recon.gadgets.timing import Report
         from smug_recon.gadgets.wire.buffers import MessageArrival, unpack

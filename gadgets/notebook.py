@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ import torch
 from torch import Tensor
 
 from smug_recon.gadgets.items import Reconstruction, Slice, SliceKey, Volume
-from smug_recon.gadgets.observer import NOBODY, VARIABLE, Observer
+from smug_recon.gadgets.observer import Observer
 from smug_recon.gadgets.timeline import Timeline
 
 log = logging.getLogger(__name__)
@@ -38,12 +37,6 @@ MOST_MAPS = 64
 SMUG = "SMUG"
 READOUTS, IMAGES = "readouts", "images"
 """Events on the timeline."""
-
-
-def observer_of_environment() -> Observer:
-    """A notebook if the environment names a file for it, else nobody."""
-    target = os.environ.get(VARIABLE)
-    return Notebook(Path(target)) if target else NOBODY
 
 
 @dataclass

@@ -6,7 +6,9 @@ nothing; the one that keeps a page for some slices is :class:`smug_recon.gadgets
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,3 +54,13 @@ class Observer:
 NOBODY = Observer()
 VARIABLE = "SMUG_RECON_NOTEBOOK"
 """Environment variable that names the file a notebook is written to."""
+
+
+def observer_of_environment() -> Observer:
+    """A notebook if the environment names a file for it, else nobody."""
+    target = os.environ.get(VARIABLE)
+    if not target:
+        return NOBODY
+    from smug_recon.gadgets.notebook import Notebook  # it needs torch, which a scanner does not wait for
+
+    return Notebook(Path(target))

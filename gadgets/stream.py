@@ -51,7 +51,7 @@ def reconstruct(
 
     with spooled() as spool, session(connection) as host:
         from smug_recon.gadgets.early import load_and_warm_up, prepare_while_reading
-        from smug_recon.gadgets.notebook import observer_of_environment
+        from smug_recon.gadgets.observer import observer_of_environment
         from smug_recon.pipeline import pipeline_of
 
         spool.listen(host)
