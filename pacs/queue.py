@@ -32,6 +32,9 @@ DONE = (STORED, COMMITTED)
 HISTORY = 200_000
 """So many finished instances are remembered, that none of them is sent twice."""
 
+LOCKED_S = 60.0
+"""How long a queue is waited for that another process is just changing."""
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS instances(
  number INTEGER PRIMARY KEY AUTOINCREMENT, peer TEXT NOT NULL, uid TEXT NOT NULL, sop_class TEXT NOT NULL,
@@ -58,6 +61,19 @@ class Job:
     reason: str
 
 
+def _write_ahead(base: sqlite3.Connection) -> None:
+    """Make a new queue one with a write-ahead log; SQLite does not wait by itself while another process does the same."""
+    limit = time.monotonic() + LOCKED_S
+    while True:
+        try:
+            base.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > limit:
+                raise
+            time.sleep(0.01)
+
+
 class Queue:
     """The instances for all destinations in a folder; safe to use from several threads and processes."""
 
@@ -69,10 +85,10 @@ class Queue:
             folder.chmod(0o700)  # what lies in it names patients
             self._objects = Objects(folder / "objects")
             self._base = sqlite3.connect(
-                folder / "queue.sqlite", timeout=60.0, isolation_level=None, check_same_thread=False
+                folder / "queue.sqlite", timeout=LOCKED_S, isolation_level=None, check_same_thread=False
             )
             self._base.row_factory = sqlite3.Row
-            self._base.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(self._base)
             self._base.execute("PRAGMA synchronous = FULL")
             self._base.executescript(SCHEMA)
             with self.change() as base:

@@ -115,6 +115,24 @@ def test_a_server_that_is_down_at_first(failing, studies, destination):
     assert peer.stored == uids(files) and not thread.is_alive()
 
 
+def test_a_new_queue_is_opened_by_many_at_once(tmp_path):
+    for turn in range(20):
+        together, opened = threading.Barrier(6), []
+
+        def open_it(folder=tmp_path / str(turn), together=together, opened=opened):
+            together.wait(PATIENCE_S)
+            queue = Queue(folder)
+            opened.append(queue.next_s("anyone"))
+            queue.close()
+
+        threads = [threading.Thread(target=open_it) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+        assert opened == [None] * 6
+
+
 def test_two_senders_do_not_send_the_same(failing, studies, destination):
     """Two at once on one queue: one sends, the other one watches; both say what has come of it."""
     peer, files = failing(), studies["many"]
