@@ -2,16 +2,20 @@
 
     python -m smug_recon.benchmarks.archive throughput [SCANS] [WORKERS ...]
     python -m smug_recon.benchmarks.archive empty [SCANS ...]
+    python -m smug_recon.benchmarks.archive apart [SCANS ...]
     python -m smug_recon.benchmarks.archive plan [SCANS]
 
-``throughput`` reconstructs simulated scans with 1, 2 and 4 workers. ``empty`` spreads scans that do nothing. ``plan`` measures a
-second run: SCANS files and their records are held against each other.
+``throughput`` reconstructs simulated scans with 1, 2 and 4 workers. ``empty`` spreads scans that do nothing, scheduler and client
+in one process as on a local cluster; ``apart`` the same with a scheduler of its own. ``plan`` measures a second run: SCANS files
+and their records are held against each other.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
+import json
 import os
 import resource
 import subprocess
@@ -90,31 +94,87 @@ def nothing(job: dict[str, Any]) -> dict[str, Any]:
 
 def empty(*counts: int) -> None:
     """Print what a scan costs the scheduler and the client, each number of scans in a process of its own."""
-    if len(counts) != 1:
-        print(
-            "| scans | wall s | ms per scan | CPU ms per scan | MB before | most MB |\n|---|---|---|---|---|---|",
-            flush=True,
-        )
-        for count in counts or (100, 1000, 10000):
-            subprocess.run(
-                [sys.executable, "-m", "smug_recon.benchmarks.archive", "empty", str(count)], check=True
-            )
+    if _each("empty", "| scans | wall s | ms per scan | CPU ms per scan | MB before | most MB |", counts):
         return
+    with connected(Where(None, 2, 1, 0), 0, 3) as client:
+        before_mb, wall, spent = _spread_nothing(client, counts[0])
+    print(_row(counts[0], wall, spent, [f"{before_mb:.0f}", f"{_most_mb():.0f}"]), flush=True)
+
+
+def apart(*counts: int) -> None:
+    """Print the same of the client alone, and the memory of the scheduler in its own process."""
+    head = "| scans | wall s | ms per scan | client: CPU ms per scan | MB before | most MB | scheduler: MB before | after |"
+    if _each("apart", head, counts):
+        return
+    with tempfile.TemporaryDirectory(prefix="archive-") as folder, contextlib.ExitStack() as running:
+        address = Path(folder, "scheduler.json")
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        dask = [sys.executable, "-m", "dask"]
+        where = ["--scheduler-file", str(address)]
+        scheduler = _until_exit(
+            running,
+            [
+                *dask,
+                "scheduler",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                "0",
+                "--dashboard-address",
+                "127.0.0.1:0",
+                *where,
+            ],
+            quiet,
+        )
+        _until_exit(running, [*dask, "worker", "--nworkers", "2", "--nthreads", "1", *where], quiet)
+        while not address.exists():
+            time.sleep(0.1)
+        with connected(Where(json.loads(address.read_text())["address"]), 0, 3) as client:
+            client.wait_for_workers(2, timeout=60)
+            scheduler_mb = _now_mb(scheduler)
+            before_mb, wall, spent = _spread_nothing(client, counts[0])
+            after_mb = _now_mb(scheduler)
+    cells = [f"{value:.0f}" for value in (before_mb, _most_mb(), scheduler_mb, after_mb)]
+    print(_row(counts[0], wall, spent, cells), flush=True)
+
+
+def _each(what: str, head: str, counts: tuple[int, ...]) -> bool:
+    """Whether several counts were asked for, which then have been measured, each in a process of its own."""
+    if len(counts) == 1:
+        return False
+    print(f"{head}\n{'|---' * (head.count('|') - 1)}|", flush=True)
+    for count in counts or (100, 1000, 10000):
+        subprocess.run([sys.executable, "-m", "smug_recon.benchmarks.archive", what, str(count)], check=True)
+    return True
+
+
+def _spread_nothing(client: Any, count: int) -> tuple[float, float, float]:
+    """MB before, seconds on the clock, seconds of this process's processor time."""
     order = order_of(None, {"device": "cpu"})
     terms = Terms("/nowhere", "/nowhere", 60.0)
-    with connected(Where(None, 2, 1, 0), 0, 3) as client:
-        jobs = (job_of(RawScan(f"{n:06d}.h5", 1, "0"), order, terms, "0" * 64) for n in range(counts[0]))
-        before_mb, began, cpu = _now_mb(), time.perf_counter(), time.process_time()
-        spread(
-            client, jobs, lambda client, job: client.submit(nothing, job, pure=False), lambda *_: None, WINDOW
-        )
-        wall, spent = time.perf_counter() - began, time.process_time() - cpu
-    most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"| {counts[0]} | {wall:.1f} | {1e3 * wall / counts[0]:.2f} | {1e3 * spent / counts[0]:.2f} "
-        f"| {before_mb:.0f} | {most_mb:.0f} |",
-        flush=True,
-    )
+    jobs = (job_of(RawScan(f"{n:06d}.h5", 1, "0"), order, terms, "0" * 64) for n in range(count))
+    before_mb, began, cpu = _now_mb(), time.perf_counter(), time.process_time()
+    spread(client, jobs, lambda client, job: client.submit(nothing, job, pure=False), lambda *_: None, WINDOW)
+    return before_mb, time.perf_counter() - began, time.process_time() - cpu
+
+
+def _row(count: int, wall_s: float, cpu_s: float, cells: list[str]) -> str:
+    numbers = [
+        str(count),
+        f"{wall_s:.1f}",
+        f"{1e3 * wall_s / count:.2f}",
+        f"{1e3 * cpu_s / count:.2f}",
+        *cells,
+    ]
+    return "| " + " | ".join(numbers) + " |"
+
+
+def _until_exit(running: contextlib.ExitStack, command: list[str], streams: dict[str, int]) -> int:
+    """Start a process that ends with ``running``; return its number."""
+    process = subprocess.Popen(command, **streams)  # type: ignore[call-overload]
+    running.callback(process.wait)
+    running.callback(process.terminate)
+    return int(process.pid)
 
 
 def second_run(scans: int = 100000) -> None:
@@ -140,10 +200,9 @@ def second_run(scans: int = 100000) -> None:
         assert (found.jobs, found.done) == (0, scans)
         summarise(results)
         written = time.perf_counter()
-    most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{scans} scans: planned in {planned - made:.1f} s, tables in {written - planned:.1f} s, "
-        f"at most {most_mb:.0f} MB ({before_mb:.0f} before); made in {made - began:.1f} s"
+        f"at most {_most_mb():.0f} MB ({before_mb:.0f} before); made in {made - began:.1f} s"
     )
 
 
@@ -153,12 +212,21 @@ def _children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _now_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+def _most_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _now_mb(process: int | str = "self") -> float:
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 if __name__ == "__main__":
     what, *numbers = sys.argv[1:] or ["empty"]
-    measured: dict[str, Callable[..., None]] = {"throughput": throughput, "empty": empty, "plan": second_run}
+    measured: dict[str, Callable[..., None]] = {
+        "throughput": throughput,
+        "empty": empty,
+        "apart": apart,
+        "plan": second_run,
+    }
     measured[what](*map(int, numbers))
