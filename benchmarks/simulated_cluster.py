@@ -28,7 +28,7 @@ PER_WORKER, MOST_IN_FLIGHT = 3, 4096
 class Costs:
     """What a scan costs: seconds of the scheduler, bytes read and written, bytes per second of the storage and of one line."""
 
-    scheduler_s: float = 0.0056
+    scheduler_s: float = 0.0032
     read_bytes: float = 300e6
     written_bytes: float = 20e6
     storage_bytes_s: float = 10e9
