@@ -77,6 +77,7 @@ class DataSettings(_Part):
 class MethodSettings(_Part):
     """One row of the tables: a network from its weights, or a reconstruction without training.
 
+    ``weights``: a weights file (``NAME.safetensors``) or an exported model (``NAME.pt``).
     ``samples``, ``sigma``, ``sampling``, ``steps``, ``mirror`` replace the network's own at run time, ``weighting`` the weights of
     its smoothing copies. ``bound`` restrains the
     denoiser's output to ``bound_at``: ``clip`` every real and imaginary part, ``tanh`` the same smoothly, ``norm`` projects the

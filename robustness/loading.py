@@ -54,9 +54,14 @@ def build_method(settings: MethodSettings, device: str = "cpu") -> Method:
         return method
     require_weights((settings,))
     assert settings.weights is not None
-    from smug_recon.training.weights import load_network
+    if settings.weights.suffix == ".pt":
+        from smug_recon.training.export import load_exported
 
-    network, _ = load_network(settings.weights)
+        network = load_exported(settings.weights)
+    else:
+        from smug_recon.training.weights import load_network
+
+        network, _ = load_network(settings.weights)
     model = f"{settings.weights.stem}@{sha256_of(settings.weights)[:8]}"
     return network_method(settings, network, model, device)
 

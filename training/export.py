@@ -1,7 +1,8 @@
-"""From a checkpoint to the model file: TorchScript with its card inside. The one place that writes TorchScript."""
+"""From a network to the model file, TorchScript with its card inside, and back. The one place that writes TorchScript."""
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import warnings
@@ -11,12 +12,17 @@ from typing import Any
 import torch
 
 from smug_recon import __version__
+from smug_recon.errors import ConfigurationError, ModelError
+from smug_recon.gadgets.solve.model import read_card
+from smug_recon.network.smoothing import SAMPLINGS
 from smug_recon.network.unrolling import Unrolled
-from smug_recon.training.config import TrainingConfig
+from smug_recon.training.config import NetworkConfig, TrainingConfig
 from smug_recon.training.material import Material
+from smug_recon.training.weights import network_of
 
 FORMAT = "smug-recon-model/1"
 SCALING_RULE = "mean of the brightest 1 % of |A^H y| becomes 1"
+SAME = 1e-3  # relative difference of two images that rounding and a stopped solver may leave
 
 
 def commit_of(folder: Path) -> str:
@@ -50,7 +56,8 @@ def make_card(
         "name": config.name,
         "version": __version__,
         "method": config.network.method,
-        "denoiser": {"name": config.network.denoiser, "channels": list(config.network.channels)},
+        "denoiser": {"name": config.network.denoiser, "channels": list(config.network.channels)}
+        | ({"blocks": config.network.blocks} if config.network.denoiser == "didn" else {}),
         "parameters": sum(value.numel() for value in network.parameters()),
         "steps": network.steps,
         "lambda": {
@@ -93,3 +100,75 @@ def export(network: Unrolled, card: dict[str, Any], path: Path) -> None:
             scripted, str(partial), _extra_files={"card.json": json.dumps(card, indent=1).encode()}
         )
     partial.replace(path)
+
+
+def load_exported(path: Path) -> Unrolled:
+    """Return the network of a model file as a module that can be changed and differentiated, in evaluation mode.
+
+    Built from the card and the settings in the file; that it is the file's network is checked by reconstructing made-up data
+    with both.
+
+    Raises:
+        ModelError: no model file, or its network is not one that this version builds from its card.
+    """
+    card = read_card(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r".*torch\.jit.*", category=DeprecationWarning)
+            scripted = torch.jit.load(io.BytesIO(path.read_bytes()), map_location="cpu").eval()
+        state = scripted.state_dict()
+        network = network_of(_network_config(card.method, dict(card.denoiser), card.steps, scripted))
+        precision = next(value.dtype for name, value in state.items() if "denoiser" in name)
+        network.regulariser.get_submodule("denoiser").to(precision)
+        network.load_state_dict(state)
+        network.eval().requires_grad_(False)
+        difference = _difference(network, scripted)
+    except (
+        RuntimeError,
+        AttributeError,
+        KeyError,
+        StopIteration,
+        TypeError,
+        ValueError,
+        ConfigurationError,
+    ) as error:
+        raise ModelError(
+            f"{path.name}, whose network does not fit its card ({' '.join(str(error).split())[:300]})",
+            f"{card.method} around {card.denoiser} with {card.steps} steps",
+            "export it with this version, or export the weights alone: smug-recon export -o NAME.safetensors",
+        ) from None
+    if not difference < SAME:
+        raise ModelError(
+            f"{path.name}, whose image differs by {difference:.2g} from that of the network built from its card",
+            f"less than {SAME:g}",
+            "export the weights alone: smug-recon export -o NAME.safetensors",
+        )
+    return network
+
+
+def _network_config(method: str, denoiser: dict[str, Any], steps: int, scripted: Any) -> NetworkConfig:
+    """Return the config of a scripted network: what it is from its card, how it runs from itself."""
+    smoothing = scripted if method == "rs-e2e" else scripted.regulariser
+    said: dict[str, Any] = {"method": method, "denoiser": denoiser["name"], "channels": denoiser["channels"]}
+    if "blocks" in denoiser:
+        said["blocks"] = denoiser["blocks"]
+    said |= {name: getattr(scripted, name) for name in ("iterations", "tolerance", "shared_noise")}
+    if method != "modl":
+        said["sigma"] = smoothing.sigma
+        said["sampling"] = SAMPLINGS[0] if smoothing.antithetic else SAMPLINGS[1]
+        said["mirror"] = getattr(smoothing, "mirror", False)
+    if method == "rs-e2e":
+        said["reading"] = "kspace" if scripted.noisy_kspace else "image"
+    return NetworkConfig.model_validate({**said, "steps": steps, "learned_lambda": True})
+
+
+@torch.inference_mode()
+def _difference(network: Unrolled, scripted: Any) -> float:
+    """Return |image - image'| / |image'| of the two on 4x undersampled noise."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn((2, 1, 2, 48, 32), generator=generator)
+    mask_by = (torch.arange(48) % 4 == 0).float()[None]
+    maps_bcyx = torch.full((1, 2, 48, 32), 2**-0.5, dtype=torch.complex64)
+    inputs = (torch.complex(drawn[0], drawn[1]) * mask_by[:, None, :, None], maps_bcyx, mask_by, 1, 2)
+    image_byx, expected_byx = network(*inputs)[0], scripted(*inputs)[0]
+    return float((image_byx - expected_byx).norm() / expected_byx.norm())
