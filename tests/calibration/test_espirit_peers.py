@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from bart_program import bart, read_cfl, write_cfl
 from known_maps import centre_block, phantom
-from numpy.typing import NDArray
 from torch import Tensor
 
 from smug_recon.calibration import espirit_maps
@@ -27,32 +24,12 @@ def sigpy_maps(kspace_cyx: Tensor) -> Tensor:
     return torch.from_numpy(EspiritCalib(kspace_cyx.numpy(), show_pbar=False).run())
 
 
-def write_cfl(path: Path, array: NDArray[np.complex64]) -> None:
-    """Write an array in BART's format: 16 dimensions, first index fastest."""
-    dimensions = " ".join(str(size) for size in array.shape + (1,) * (16 - array.ndim))
-    path.with_suffix(".hdr").write_text(f"# Dimensions\n{dimensions}\n")
-    path.with_suffix(".cfl").write_bytes(array.astype(np.complex64).tobytes(order="F"))
-
-
 def bart_maps(kspace_cyx: Tensor, folder: Path) -> Tensor:
     """Return the maps of ``bart ecalib`` with its defaults (one set)."""
-    if shutil.which("bart") is None:
-        pytest.skip("install Debian's bart")
     write_cfl(folder / "kspace", kspace_cyx.permute(1, 2, 0)[:, :, None].numpy())
-    command = ["bart", "ecalib", "-m", "1", "kspace", "maps"]
-    subprocess.run(
-        command,
-        cwd=folder,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        timeout=60,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    dimensions = [int(size) for size in (folder / "maps.hdr").read_text().splitlines()[1].split()]
-    maps = np.fromfile(folder / "maps.cfl", np.complex64).reshape(dimensions, order="F")
-    return torch.from_numpy(
-        np.ascontiguousarray(maps[:, :, 0, :, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0].transpose(2, 0, 1))
-    )
+    bart(folder, "ecalib", "-m", "1", "kspace", "maps")
+    maps = read_cfl(folder / "maps")
+    return torch.from_numpy(np.ascontiguousarray(maps[:, :, 0, :, 0].transpose(2, 0, 1)))
 
 
 def peer_maps(peer: str, kspace_cyx: Tensor, folder: Path) -> Tensor:
