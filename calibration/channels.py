@@ -38,7 +38,7 @@ def silent_channels(hybrid_cyx: Tensor, distance_y: Tensor, mask_y: Tensor) -> T
     turns_xk = position_x[:, None] * (torch.arange(width) - width // 2) / hybrid_cyx.shape[-1]
     waves_xk = torch.exp(-2j * math.pi * turns_xk.to(torch.float64)) / math.sqrt(hybrid_cyx.shape[-1])
     centre_c = (near @ waves_xk.to(near.dtype)).abs().square().flatten(1).mean(1)
-    noise_c = _lower_median(far.abs().square().flatten(1)) / math.log(2)
+    noise_c = _lower_median((far.real.square() + far.imag.square()).flatten(1)) / math.log(2)
     silent_c = (centre_c < _SIGNAL * noise_c) | (centre_c <= _NOTHING * centre_c.max())
     return torch.zeros_like(silent_c) if bool(silent_c.all()) else silent_c
 

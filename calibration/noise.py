@@ -10,7 +10,9 @@ from torch import Tensor
 from smug_recon.errors import DataError
 
 _DEAD = 1e-12  # a channel's variance below this share of the largest: switched off
-_AT_ONCE = 2048  # samples in double precision that stay in the cache
+_AT_ONCE = (
+    512  # samples whose products are summed in single precision; the sums are added up in double precision
+)
 _DEPENDENT = 1e-6  # share of a channel's variance that the channels before it do not explain
 
 
@@ -35,7 +37,6 @@ def noise_covariance(samples_cn: Tensor) -> Tensor:
         )
     covariance_cc = torch.zeros((coils, coils), dtype=torch.complex128, device=samples_cn.device)
     for part_cn in samples_cn.split(_AT_ONCE, dim=1):
-        part_cn = part_cn.to(torch.complex128)
         covariance_cc += part_cn @ part_cn.mH
     covariance_cc /= count
     if not bool(torch.isfinite(torch.view_as_real(covariance_cc)).all()):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -118,7 +119,7 @@ class NoiseScan:
         return noise_scale(self._dwell_us, dwell_us, bandwidth)
 
     def _settle(self) -> None:
-        finite = [readout for readout in self._readouts if np.isfinite(readout.data).all()]
+        finite = [readout for readout in self._readouts if _finite(readout.data)]
         if bad := len(self._readouts) - len(finite):
             self._readouts = finite
             self.report.warn(
@@ -130,7 +131,7 @@ class NoiseScan:
         self._dwell_us = common_dwell_us(
             [(int(r.active_channels), float(r.sample_time_us)) for r in self._readouts]
         )
-        ordered = sorted(self._readouts, key=lambda r: (int(r.scan_counter), np.asarray(r.data).tobytes()))
+        ordered = _as_acquired(self._readouts)
         samples_cn = torch.from_numpy(
             np.concatenate([noise_samples(r, self._dwell_us) for r in ordered], axis=1)
         )
@@ -148,6 +149,24 @@ class NoiseScan:
         self.report.observer.noise(covariance_cc, count, self._dwell_us)
         self._whitening_cc = whitening_matrix(covariance_cc).to(torch.complex64)
         log.info("noise scan: %d samples of %d coils, dwell time %.3f us", count, coils, self._dwell_us)
+
+
+def _as_acquired(readouts: list[ismrmrd.Acquisition]) -> list[ismrmrd.Acquisition]:
+    """Sort by scan counter; by their bytes where a converter left counters equal."""
+    same = Counter(int(readout.scan_counter) for readout in readouts)
+    return sorted(
+        readouts,
+        key=lambda r: (
+            int(r.scan_counter),
+            np.asarray(r.data).tobytes() if same[int(r.scan_counter)] > 1 else b"",
+        ),
+    )
+
+
+def _finite(data_cx: np.ndarray) -> bool:
+    """Whether all samples are; a sum of squares, which is one pass, says so where it is finite itself."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(np.vdot(data_cx, data_cx))) or bool(np.isfinite(data_cx).all())
 
 
 def common_dwell_us(readouts: Iterable[tuple[int, float]]) -> float:

@@ -6,6 +6,7 @@ Whatever is left out, or averaged though it should not be there twice, is said o
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,10 +28,8 @@ def leave_out_unusable(
         DataError: no line is left.
     """
     notes = []
-    magnitude_y, sampled = torch.zeros(len(mask_y)), torch.nonzero(mask_y).flatten()
-    for coil_yx in kspace_cyx:
-        magnitude_y[sampled] += torch.view_as_real(coil_yx[sampled]).abs().sum((1, 2))
-    bad = torch.nonzero(mask_y & ~torch.isfinite(magnitude_y)).flatten().tolist()
+    energy_y = _energies(kspace_cyx, mask_y)
+    bad = torch.nonzero(mask_y & ~torch.isfinite(energy_y)).flatten().tolist()
     found = [row for row in bad if not _finite(kspace_cyx[:, row])]  # a sum may overflow where no sample does
     for row in found:
         good = [readout.data_cx for readout in lines[row] if _finite(readout.data_cx)]
@@ -44,7 +43,9 @@ def leave_out_unusable(
             "finite samples",
             "repair the raw data or the converter",
         )
-    empty_y = mask_y & (magnitude_y == 0)
+    empty_y = mask_y & (energy_y == 0)
+    for row in torch.nonzero(empty_y).flatten().tolist():
+        empty_y[row] = not bool(kspace_cyx[:, row].any())  # a square may vanish where no sample does
     count = int(empty_y.sum())
     if 0 < count < int(mask_y.sum()):
         mask_y[empty_y] = False
@@ -69,6 +70,16 @@ def said_of_doubles(lines: dict[int, list[Readout]]) -> list[str]:
         return []
     contradiction = f", {differ} of them with other data" if differ else ""
     return [f"WARNING: {_lines(doubles)} came again under the same counters{contradiction}: averaged"]
+
+
+def _energies(kspace_cyx: Tensor, mask_y: Tensor) -> Tensor:
+    """Sums of squares of the sampled rows, 0 elsewhere: one pass, nothing copied."""
+    samples_cyx = torch.view_as_real(kspace_cyx).flatten(2).numpy()
+    energy_y = np.zeros(len(mask_y), np.float32)
+    with np.errstate(all="ignore"):
+        for row in torch.nonzero(mask_y).flatten().tolist():
+            energy_y[row] = np.einsum("cx,cx->", samples_cyx[:, row], samples_cyx[:, row])
+    return torch.from_numpy(energy_y)
 
 
 def _lines(count: int) -> str:
