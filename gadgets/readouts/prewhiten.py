@@ -142,10 +142,10 @@ class NoiseScan:
                 f"the noise scan has {count} samples for {coils} coils, too few: no prewhitening"
             )
             return
-        if not bool(samples_cn.any()):
+        covariance_cc = noise_covariance(samples_cn)
+        if not bool(covariance_cc.any()):
             self.report.warn("the noise scan holds nothing but zeros: no prewhitening")
             return
-        covariance_cc = noise_covariance(samples_cn)
         self.report.observer.noise(covariance_cc, count, self._dwell_us)
         self._whitening_cc = whitening_matrix(covariance_cc).to(torch.complex64)
         log.info("noise scan: %d samples of %d coils, dwell time %.3f us", count, coils, self._dwell_us)
