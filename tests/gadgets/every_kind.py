@@ -7,7 +7,7 @@ import struct
 import ismrmrd
 import numpy as np
 import parent
-from front_end import Bucket, bucket_message
+from front_end_buckets import Bucket, bucket_message
 from gadgetron.types.image_array import ImageArray
 from gadgetron.types.recon_data import ReconBit, ReconBuffer, ReconData, SamplingDescription
 

@@ -13,7 +13,7 @@ from spool_bytes import HANDSHAKE
 from smug_recon.pipeline import SpoolSettings
 from smug_recon.spool import Keeping
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "gadgets"))  # small_scan, parent, front_end
+sys.path.insert(0, str(Path(__file__).parents[1] / "gadgets"))  # small_scan, parent, front_end_buckets
 sys.path.insert(0, str(Path(__file__).parents[1] / "scanner"))  # hosts
 
 

@@ -7,7 +7,7 @@ import struct
 import threading
 import tracemalloc
 
-import front_end
+import front_end_buckets
 import hosts
 import ismrmrd
 import numpy as np
@@ -103,8 +103,8 @@ def test_a_folder_of_spools_names_them(spool, tmp_path):
 def test_buckets_of_the_front_end_are_kept_and_read_byte_for_byte(tmp_path, monkeypatch):
     """The node behind the C++ front end, on its real connection; how long a bucket is shows only while it is read."""
     monkeypatch.setenv("SMUG_RECON_SPOOL", str(tmp_path))
-    scan = front_end.accumulate(readouts(), trigger="slice")
-    messages = [front_end.bucket_message(bucket) for bucket in scan]
+    scan = front_end_buckets.accumulate(readouts(), trigger="slice")
+    messages = [front_end_buckets.bucket_message(bucket) for bucket in scan]
     assert len(messages) > 1
 
     def target(connection):
