@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from fake_process import SIGNATURE
 
+from smug_recon.archive import run
+from smug_recon.archive.cluster import Where
+from smug_recon.archive.order import Order
+from smug_recon.archive.plan import Terms
 from smug_recon.archive.results import Results
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_process.py")))
@@ -46,3 +51,8 @@ def state(path: Path) -> tuple[int, int, int]:
     """What changes when a file is written: its number, its size, the time of the last change."""
     about = path.stat()
     return about.st_ino, about.st_size, about.st_mtime_ns
+
+
+def archive(order: Order, raw: Path, out: Path, scheduler: str, **terms: Any) -> run.Outcome:
+    """Archive a tree into a folder on the cluster at this address."""
+    return run.archive(order, Terms(str(raw), str(out), **terms), Where(scheduler))

@@ -1,10 +1,11 @@
-"""Trees of files that look like raw files to the archive, a pool of processes that reconstruct them in no time."""
+"""Trees of files that look like raw files to the archive, processes that reconstruct them in no time, a cluster."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ pytest.importorskip("distributed", reason="needs Dask: pip install 'smug-recon[a
 sys.path[:0] = [str(Path(__file__).parents[1] / "gadgets")]  # small_scan, small_card
 
 from archive_trees import FAKE  # noqa: E402
+from distributed import LocalCluster  # noqa: E402
 
+from smug_recon.archive import run  # noqa: E402
 from smug_recon.archive.order import Order, order_of  # noqa: E402
 from smug_recon.archive.plan import Terms, job_of  # noqa: E402
 from smug_recon.archive.results import Results  # noqa: E402
@@ -50,3 +53,23 @@ def jobs(order: Order) -> Callable[..., list[dict[str, Any]]]:
         return [job_of(scan, order, given, order.wanted(scan.spool), known) for scan in found]
 
     return make
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """The address of a cluster of two workers in this process."""
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=False,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        protocol="tcp",
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers whose processes reconstruct in no time."""
+    monkeypatch.setattr(run, "WarmPool", partial(WarmPool, command=FAKE))
