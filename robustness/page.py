@@ -1,6 +1,6 @@
-"""Tables within a page, each written from the long table as the comment before it says.
+"""Tables, figures and example images within a page, each made from the long table as the comment before it says.
 
-A comment opens a table, in YAML; what stands between it and ``<!-- end -->`` is replaced::
+A comment declares one, in YAML; what stands between it and ``<!-- end -->`` is replaced::
 
     <!-- table
     study: robustness
@@ -15,130 +15,127 @@ A comment opens a table, in YAML; what stands between it and ``<!-- end -->`` is
 A column is perturbation, strength, metric and, if wanted, ``interval`` (mean and interval), ``signed`` (the same with a
 sign), ``count`` (the number of slices). ``across`` adds a column for every strength of a perturbation. ``methods`` are names
 or patterns, in their order; without them all, as the study lists them. ``steps`` chooses the attacks of so many steps.
+
+A figure is drawn into ``figures/`` beside the page (PNG, or SVG by its name), with the interval of every value. Curves over the
+strengths of one perturbation, or of several in panels side by side, a line per method::
+
+    <!-- figure
+    file: strengths.png
+    title: PSNR under attacks of growing strength
+    study: [robustness, robustness-strengths]
+    methods: [cg-sense, modl, pair-*]
+    across: {start: start-pgd-linf psnr_db, sampled k-space: kspace-pgd-linf psnr_db}
+    clean: true
+    scale: linear
+    x_label: strength, relative to the peak
+    y_label: PSNR in dB
+    steps: 10
+    -->
+    <!-- end -->
+
+``across`` without titles is one panel; ``clean`` begins every line with the clean value, at 0; ``scale`` of x is linear or log.
+Where methods differ by a number in their names, a line for each family over that number, ``*``, in a panel per column; ``levels``
+are methods that do not depend on it, drawn across by their mean alone::
+
+    columns: {clean: clean 0 psnr_db, start 0.02: start-pgd-linf 0.02 psnr_db}
+    lines: {10 independent: smug-sigma*-independent-samples10, one pair: smug-sigma*-antithetic-samples2}
+    levels: [modl]
+    x_label: sigma
+
+Two columns without ``lines`` are a trade-off: a point per method, its denoiser calls behind its name (``calls: false`` leaves them
+out); of paired differences (``psnr_db_minus_modl``) the reference stands at (0, 0)::
+
+    columns: {"clean, dB": clean 0 psnr_db_minus_modl, "attacked, dB": start-pgd-linf 0.02 psnr_db_minus_modl}
+
+An example shows kept images of a slice with their errors (PNG or WebP). It needs the folder of its study (config: ``examples``);
+without it the picture that is there stays. Such pictures are for data that may be shown to anybody::
+
+    <!-- example
+    file: example.webp
+    title: The synthetic head, clean and attacked
+    study: robustness-phantom
+    methods: [cg-sense, modl]
+    perturbations: {clean: clean 0, attacked: start-pgd-linf 0.02}
+    slice: subject/volume/number
+    -->
+    <!-- end -->
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from smug_recon.errors import DataError
 from smug_recon.robustness.collected import Entry
+from smug_recon.robustness.drawing import drawn
 from smug_recon.robustness.jobs import write_whole
-from smug_recon.robustness.summary import Result
-from smug_recon.robustness.tables import markdown
+from smug_recon.robustness.page_examples import example_drawn, example_of, kept_images
+from smug_recon.robustness.page_figures import figure_of
+from smug_recon.robustness.page_tables import table_text
 
-TABLE = re.compile(r"(<!-- table\n(.*?)-->\n)(.*?)(<!-- end -->)", re.DOTALL)
-SHOWN = ("mean", "interval", "signed", "count")
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    study: str
-    columns: dict[str, str] = {}
-    across: str | None = None
-    methods: list[str] = ["*"]
-    steps: int | None = None
+BLOCK = re.compile(r"(<!-- (table|figure|example)\n(.*?)-->\n)(.*?)(<!-- end -->)", re.DOTALL)
+FIGURES = "figures"
 
 
-def renew(page: Path, entries: Sequence[Entry]) -> int:
-    """Write all tables of a page anew; return their number. DataError where a comment names what is not there."""
-    text, count = TABLE.subn(
-        lambda found: f"{found[1]}{_rendered(found[2], entries, page.name)}\n{found[4]}",
-        page.read_text(encoding="utf-8"),
-    )
+@dataclass
+class Renewed:
+    """What became of a page: tables written, pictures drawn, and why others were left as they are."""
+
+    tables: int = 0
+    drawn: list[Path] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def renew(page: Path, entries: Sequence[Entry], folders: Mapping[str, Path] | None = None) -> Renewed:
+    """Write all tables of a page anew and draw its figures, those of examples from the ``folders`` of their studies.
+
+    Nothing is written before every comment has been followed. Without matplotlib pictures are left as they are.
+
+    Raises:
+        DataError: a comment names what is not there.
+    """
+    renewed = Renewed()
+    pictures: dict[Path, Callable[[], bytes]] = {}
+    undrawable = "" if find_spec("matplotlib") else "no matplotlib (pip install smug-recon[figures])"
+
+    def picture(file: str, title: str, draw: Callable[[], bytes] | None, old: str, why: str = "") -> str:
+        path = page.parent / FIGURES / file
+        if draw is None or undrawable:
+            renewed.left.append(f"{path} is left as it was: {undrawable or why}")
+            return old
+        if path in pictures:
+            raise DataError(f"two pictures {file}", "a name for each", "mend the comment")
+        pictures[path] = draw
+        return f"![{title}]({FIGURES}/{file})\n"
+
+    def block(found: re.Match[str]) -> str:
+        head, kind, said, old, end = found.groups()
+        try:
+            if kind == "table":
+                renewed.tables += 1
+                return f"{head}{table_text(said, entries)}\n{end}"
+            if kind == "figure":
+                figure = figure_of(said, entries)
+                return f"{head}{picture(figure.file, figure.title, partial(drawn, figure), old)}{end}"
+            example = example_of(said)
+            folder = (folders or {}).get(example.study)
+            if folder is None:
+                why = f"the folder of {example.study} is not given"
+                return f"{head}{picture(example.file, example.title, None, old, why)}{end}"
+            images = kept_images(example, folder)
+            draw = partial(example_drawn, example, images)
+            return f"{head}{picture(example.file, example.title, draw, old)}{end}"
+        except DataError as error:
+            raise DataError(f"{page.name}: {error.found}", error.expected, error.remedy) from None
+
+    text = BLOCK.sub(block, page.read_text(encoding="utf-8"))
+    for path, draw in pictures.items():
+        write_whole(path, draw())
+        renewed.drawn.append(path)
     write_whole(page, text.encode())
-    return count
-
-
-def _rendered(said: str, entries: Sequence[Entry], page: str) -> str:
-    try:
-        table = _Table.model_validate(yaml.safe_load(said))
-    except (yaml.YAMLError, ValidationError) as error:
-        raise DataError(
-            f"{page}: a table that cannot be read ({error})", "study, columns, methods", "mend the comment"
-        ) from None
-    own = [entry.result for entry in entries if entry.study == table.study]
-    columns = {title: _column(place, page) for title, place in table.columns.items()} | _across(table, own)
-    names = list(dict.fromkeys(result.method for result in own))
-    chosen = [name for pattern in table.methods for name in names if fnmatchcase(name, pattern)]
-    lines = [
-        [name, *(_cell(own, name, table.steps, *column) for column in columns.values())]
-        for name in dict.fromkeys(chosen)
-    ]
-    lines = [line for line in lines if any(line[1:])]
-    if not lines:
-        raise DataError(
-            f"{page}: nothing of the study {table.study!r} in this table",
-            f"one of {', '.join(sorted({entry.study for entry in entries}))}",
-            "evaluate it, or mend the comment",
-        )
-    return "\n".join(markdown(["method", *(title.strip() for title in columns)], lines)).rstrip("\n")
-
-
-Column = tuple[str, str, str, str]  # perturbation, strength, metric, what is shown
-
-
-def _column(place: str, page: str) -> Column:
-    words = place.split()
-    if len(words) == 3:
-        words.append("mean")
-    if len(words) != 4 or words[3] not in SHOWN:
-        raise DataError(
-            f"{page}: the column {place!r}",
-            f"perturbation strength metric [{'|'.join(SHOWN)}]",
-            "mend the comment",
-        )
-    return words[0], words[1], words[2], words[3]
-
-
-def _across(table: _Table, own: Sequence[Result]) -> dict[str, Column]:
-    if table.across is None:
-        return {}
-    perturbation, metric, *shown = table.across.split()
-    strengths = dict.fromkeys(result.strength for result in own if result.perturbation == perturbation)
-    return {strength: (perturbation, strength, metric, *(shown or ["mean"])) for strength in strengths}  # type: ignore[misc]
-
-
-def _cell(own: Sequence[Result], method: str, steps: int | None, *column: Any) -> str:
-    perturbation, strength, metric, shown = column
-    found = [
-        result
-        for result in own
-        if (result.method, result.perturbation, result.strength, result.metric)
-        == (method, perturbation, strength, metric)
-        and steps in (None, result.steps)
-    ]
-    if not found:
-        return ""
-    if len(found) > 1:
-        raise DataError(
-            f"{perturbation} {strength} {metric} of {method} for {', '.join(str(one.steps) for one in found)} steps",
-            "one of them",
-            "say steps in the comment",
-        )
-    return _shown(found[0], shown)
-
-
-def _shown(result: Result, shown: str) -> str:
-    if shown == "count":
-        return str(result.n)
-    sign = "+" if shown == "signed" else ""
-    digits = _digits(result)
-    text = f"{result.mean:{sign}{digits}}"
-    if shown == "mean":
-        return text
-    return f"{text} [{result.ci_low:{sign}{digits}}, {result.ci_high:{sign}{digits}}]"
-
-
-def _digits(result: Result) -> str:
-    if result.metric.endswith("_db") or "_db_minus_" in result.metric:
-        return ".2f"
-    return ".0f" if result.metric == "denoiser_calls" else ".3g"
+    return renewed

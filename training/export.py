@@ -117,7 +117,7 @@ def load_exported(path: Path) -> Unrolled:
             warnings.filterwarnings("ignore", message=r".*torch\.jit.*", category=DeprecationWarning)
             scripted = torch.jit.load(io.BytesIO(path.read_bytes()), map_location="cpu").eval()
         state = scripted.state_dict()
-        network = network_of(_network_config(card.method, dict(card.denoiser), card.steps, scripted))
+        network = network_of(_network_config(card.method, card.denoiser, card.steps, scripted))
         precision = next(value.dtype for name, value in state.items() if "denoiser" in name)
         network.regulariser.get_submodule("denoiser").to(precision)
         network.load_state_dict(state)
@@ -146,7 +146,7 @@ def load_exported(path: Path) -> Unrolled:
     return network
 
 
-def _network_config(method: str, denoiser: dict[str, Any], steps: int, scripted: Any) -> NetworkConfig:
+def _network_config(method: str, denoiser: Any, steps: int, scripted: Any) -> NetworkConfig:
     """Return the config of a scripted network: what it is from its card, how it runs from itself."""
     smoothing = scripted if method == "rs-e2e" else scripted.regulariser
     said: dict[str, Any] = {"method": method, "denoiser": denoiser["name"], "channels": denoiser["channels"]}

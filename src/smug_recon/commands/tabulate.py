@@ -15,13 +15,18 @@ def command(
         ...,
         help="Long table: the results replace what it has of the same studies (benchmarks/robustness.csv).",
     ),
-    page: Path = typer.Option(None, help="Page whose tables are written anew (docs/robustness.md)."),
+    page: Path = typer.Option(
+        None, help="Page whose tables are written and whose figures are drawn anew (docs/robustness.md)."
+    ),
 ) -> None:
-    """Collect evaluations into one table, and write the tables of a page from it."""
+    """Collect evaluations into one table; write the tables and draw the figures of a page from it."""
     from smug_recon.robustness.collected import collect
     from smug_recon.robustness.page import renew
 
     entries = collect(results or [], csv)
     typer.echo(f"{csv}: {len(entries)} lines of {len({entry.study for entry in entries})} studies")
     if page is not None:
-        typer.echo(f"{page}: {renew(page, entries)} tables")
+        renewed = renew(page, entries, {folder.resolve().name: folder for folder in results or []})
+        typer.echo(f"{page}: {renewed.tables} tables, {len(renewed.drawn)} figures")
+        for reason in renewed.left:
+            typer.echo(reason, err=True)
