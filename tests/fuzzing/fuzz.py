@@ -61,7 +61,8 @@ def main() -> int:
 
 def one_process(name: str, runs: int, seconds: float) -> dict:
     """Run libFuzzer once over one target and note what it did."""
-    from fuzz_targets import TARGETS, memory
+    from fuzz_files import memory
+    from fuzz_targets import TARGETS
 
     target, folder = TARGETS[name], WORK / name
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
