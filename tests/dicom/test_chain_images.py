@@ -14,7 +14,7 @@ from dicom_scans import dciodvfy
 
 sys.path.append(str(Path(__file__).parents[1] / "gadgets"))
 from conventional import ConventionalModel
-from small_scan import DWELL_US, SAMPLES_X, SmallScan, header
+from small_scan import DWELL_US, SAMPLES_X, header, whole_scan
 
 from smug_recon.dicom import write_dicom, write_nifti
 from smug_recon.gadgets.stream import run
@@ -37,11 +37,8 @@ def pipeline():
 
 @pytest.fixture(scope="module")
 def images(pipeline):
-    made, found = SmallScan(), []
-    made.add_noise_scan()
-    for number in range(2):
-        made.add_slice(number)
-    run(made.readouts, found.append, header(slices=2), pipeline, Spreading(iterations=8))
+    found = []
+    run(whole_scan(2).readouts, found.append, header(slices=2), pipeline, Spreading(iterations=8))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import ismrmrd
 import torch
 from small_card import CARD
-from small_scan import SmallScan, header
+from small_scan import header, whole_scan
 from torch import Tensor
 
 from smug_recon.gadgets.stream import run
@@ -87,18 +87,10 @@ class OnGpu(Raises):
         return twin
 
 
-def scan(**settings: Any) -> list[Any]:
-    made = SmallScan()
-    made.add_noise_scan()
-    for index in range(SLICES):
-        made.add_slice(index)
-    return made.readouts
-
-
 def outputs(model: Any, **overrides: Any) -> tuple[list[ismrmrd.Image], Report]:
     found: list[Any] = []
     pipeline = load_pipeline().with_overrides(overrides)
-    report = run(scan(), found.append, header(slices=SLICES), pipeline, model)
+    report = run(whole_scan(SLICES).readouts, found.append, header(slices=SLICES), pipeline, model)
     return found, report
 
 

@@ -149,3 +149,12 @@ class SmallScan:
                 flags |= 1 << (ismrmrd.ACQ_LAST_IN_SLICE - 1)
             data_cx = kspace_cyx[:, line] + noise_level * self.noise(SAMPLES_X)
             self.add(data_cx, flags, slice=slice_index, kspace_encode_step_1=line, **idx)
+
+
+def whole_scan(slices: int = 1, noise_root: np.ndarray | None = None) -> SmallScan:
+    """Return a noise scan and, after it, slice upon slice."""
+    made = SmallScan(noise_root=noise_root)
+    made.add_noise_scan()
+    for index in range(slices):
+        made.add_slice(index)
+    return made

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import simulated
 from failing import plain
-from small_scan import LINES_Y, SAMPLES_X, SmallScan, header, sampled_lines
+from small_scan import LINES_Y, SAMPLES_X, SmallScan, header, sampled_lines, whole_scan
 
 from smug_recon.errors import DataError
 from smug_recon.gadgets.stream import run
@@ -19,11 +19,7 @@ NOISE, LINES = 8, len(sampled_lines())
 
 
 def readouts(slices: int = 2) -> list[ismrmrd.Acquisition]:
-    made = SmallScan()
-    made.add_noise_scan()
-    for index in range(slices):
-        made.add_slice(index)
-    return made.readouts
+    return whole_scan(slices).readouts
 
 
 def copy_of(readout: ismrmrd.Acquisition, factor: float = 1.0) -> ismrmrd.Acquisition:

@@ -9,7 +9,7 @@ from typing import Any
 import ismrmrd
 import parent
 import pytest
-from small_scan import SmallScan, header_xml
+from small_scan import header_xml, whole_scan
 
 from smug_recon.gadgets import reconstruct
 from smug_recon.gadgets.images.attributes import TIMING
@@ -18,11 +18,7 @@ from smug_recon.gadgets.wire.listen import listen
 
 def scan_bytes(slices: int = 2) -> list[bytes]:
     """One message per readout, noise scan first, slice after slice."""
-    scan = SmallScan()
-    scan.add_noise_scan()
-    for index in range(slices):
-        scan.add_slice(index)
-    return [parent.packed(readout) for readout in scan.readouts]
+    return [parent.packed(readout) for readout in whole_scan(slices).readouts]
 
 
 def opening(config: bytes = b"<configuration/>", trajectory: str = "cartesian", **options: Any) -> bytes:

@@ -20,7 +20,7 @@ from smug_recon.replay.explain import explain
 from smug_recon.replay.images import ImageFile
 
 sys.path.append(str(Path(__file__).parents[1] / "gadgets"))
-from small_scan import SmallScan, header, header_xml
+from small_scan import header, header_xml, whole_scan
 
 SLICES = 3
 PATIENT = "MARKED^NAME"
@@ -53,12 +53,9 @@ class FailsOnce:
 
 
 def reconstructed(model: Any = None, **overrides: Any) -> list[Any]:
-    scan, found = SmallScan(), list[Any]()
-    scan.add_noise_scan()
-    for index in range(SLICES):
-        scan.add_slice(index)
+    found: list[Any] = []
     pipeline = load_pipeline().with_overrides({"device": "cpu", **overrides})
-    run(scan.readouts, found.append, header(slices=SLICES), pipeline, model)
+    run(whole_scan(SLICES).readouts, found.append, header(slices=SLICES), pipeline, model)
     return found
 
 

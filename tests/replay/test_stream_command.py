@@ -24,17 +24,13 @@ from smug_recon.replay.piped import reconstruct_stream
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gadgets"))
 from conventional import ConventionalModel
-from small_scan import SmallScan, header, header_xml
+from small_scan import header, header_xml, whole_scan
 
 END = (4).to_bytes(2, "little")
 
 
 def small_scan(slices: int = 2) -> list[ismrmrd.Acquisition]:
-    scan = SmallScan()
-    scan.add_noise_scan()
-    for number in range(slices):
-        scan.add_slice(number)
-    return scan.readouts
+    return whole_scan(slices).readouts
 
 
 def stream_of(items, xml: bytes, end: bytes = END) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import ismrmrd
 import numpy as np
-from small_scan import SmallScan, header_xml
+from small_scan import SmallScan, header_xml, whole_scan
 
 from smug_recon.gadgets.notebook import Notebook
 from smug_recon.gadgets.stream import run
@@ -21,11 +21,7 @@ HOSTILE = "<script>window.hacked = 1</script>\"'><img src=x onerror=window.hacke
 
 
 def scan_of(slices: int) -> SmallScan:
-    scan = SmallScan(noise_root=0.2 * np.diag([1.0, 5.0, 1.5, 1.0]) @ (np.eye(4) + 0.2j))
-    scan.add_noise_scan()
-    for index in range(slices):
-        scan.add_slice(index, last=True)
-    return scan
+    return whole_scan(slices, noise_root=0.2 * np.diag([1.0, 5.0, 1.5, 1.0]) @ (np.eye(4) + 0.2j))
 
 
 def hostile_xml(slices: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_scan import SmallScan, header
+from small_scan import header, whole_scan
 
 from smug_recon.errors import ConfigurationError
 from smug_recon.gadgets.maps.folding import folded_network
@@ -31,12 +31,9 @@ class Spreads:
 
 
 def outputs(model: Any, **overrides: Any) -> list[Any]:
-    scan, found = SmallScan(), list[Any]()
-    scan.add_noise_scan()
-    for index in range(3):
-        scan.add_slice(index)
+    found: list[Any] = []
     pipeline = load_pipeline().with_overrides({"images.uncertainty": True, **overrides})
-    run(scan.readouts, found.append, header(slices=3), pipeline, model)
+    run(whole_scan(3).readouts, found.append, header(slices=3), pipeline, model)
     return found
 
 
