@@ -72,7 +72,7 @@ PatientId = Annotated[
         help="PatientID of the DICOM files; with --anonymise a pseudonym.",
     ),
 ]
-
+Preview = Annotated[bool, typer.Option("--preview/--no-preview", help="Write PNG previews.")]
 Send = Annotated[
     str | None,
     typer.Option(
