@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from smug_recon.robustness.context import Context
 from smug_recon.robustness.inputs import clean, disturbed, gaussian
 from smug_recon.robustness.jobs import Job
-from smug_recon.robustness.methods import Method, NetworkMethod, denoisers, reconstruct
+from smug_recon.robustness.methods import Method, NetworkMethod, overheard, reconstruct
 from smug_recon.robustness.metrics import scores
 from smug_recon.robustness.norms import l2_norm, linf_norm
 from smug_recon.robustness.scenes import Scene
@@ -40,15 +40,11 @@ def counted(method: Method) -> Iterator[list[int]]:
     """Count the images that pass through the denoiser while the context is open; the only element of the list."""
     count = [0]
 
-    def hook(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-        count[0] += arguments[0].shape[0]
+    def heard(image_byx: Tensor, output_byx: Tensor) -> None:
+        count[0] += image_byx.shape[0]
 
-    handles = [denoiser.register_forward_hook(hook) for denoiser in denoisers(method)]
-    try:
+    with overheard(method, heard):
         yield count
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @torch.no_grad()

@@ -9,6 +9,8 @@ the measured data: what then goes wrong is the network's.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -132,6 +134,21 @@ def denoisers(method: Method) -> list[nn.Module]:
         for module in method.network.modules()
         if isinstance(module, Plain | Smoothed)
     ]
+
+
+@contextmanager
+def overheard(method: Method, heard: Callable[[Tensor, Tensor], None]) -> Iterator[None]:
+    """Tell ``heard`` input and output of every call of the denoisers while the context is open."""
+
+    def hook(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+        heard(arguments[0], output)
+
+    handles = [denoiser.register_forward_hook(hook) for denoiser in denoisers(method)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def set_steps(network: nn.Module, steps: int) -> None:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from smug_recon.robustness.methods import NetworkMethod, denoisers
+from smug_recon.robustness.methods import NetworkMethod, overheard
 
 
 @dataclass
@@ -35,17 +35,12 @@ def watched(method: NetworkMethod) -> Iterator[Outputs]:
     """Record the denoiser's outputs while the context is open; the first input of each step is kept."""
     seen = Outputs()
 
-    def hook(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-        image = arguments[0]
+    def heard(image: Tensor, output: Tensor) -> None:
         for one, other in zip(output, image, strict=True):
             seen.output_l2.append(float(torch.linalg.vector_norm(one)))
             seen.residual_l2.append(float(torch.linalg.vector_norm(one - other)))
             seen.largest_part.append(float(one.abs().max()))
         seen.inputs.append(image[:1].detach())
 
-    handles = [denoiser.register_forward_hook(hook) for denoiser in denoisers(method)]
-    try:
+    with overheard(method, heard):
         yield seen
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -5,16 +5,12 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from smug_recon.robustness.config import EvaluationConfig
 from smug_recon.robustness.jobs import Job, load
-
-FIELDS = (
-    "method", "model", "data", "perturbation", "strength", "steps", "slice", "subject", "metric", "value", "seed", "commit",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -158,8 +154,7 @@ def write_rows(rows: Iterable[Row], path: Path) -> None:
     """Write per-slice rows as CSV; any summary can be recomputed from it."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(FIELDS)
+        names = [field.name for field in fields(Row)]
+        writer.writerow(names)
         for row in rows:
-            writer.writerow(
-                [f"{row.value:.8g}" if name == "value" else getattr(row, name) for name in FIELDS]
-            )
+            writer.writerow([f"{row.value:.8g}" if name == "value" else getattr(row, name) for name in names])
