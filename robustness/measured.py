@@ -28,7 +28,10 @@ class MeasuredSlice:
 
     @property
     def subject(self) -> str:
-        """``file-`` and the hash of the raw file in the cache."""
+        """``file-`` and the hash of the raw file's bytes; of its place, where the cache is of a version that kept none."""
+        with h5py.File(self.path, "r") as file:
+            if "sha256" in file.attrs:
+                return f"file-{file.attrs['sha256'][:8]}"
         found = re.search(r"-([0-9a-f]{8})[0-9a-f]*$", self.path.stem)
         return f"file-{found.group(1) if found else format(zlib.crc32(self.path.stem.encode()), '08x')}"
 

@@ -51,7 +51,7 @@ def collect(raw: Path, cache: Path, team: Team | None = None) -> list[Path]:
         try:
             ready = _place(path, cache)
             if not ready.is_file():
-                _write(ready, fully_sampled_slices(path))
+                _write(ready, fully_sampled_slices(path), _sha256_of(path))
         except (OSError, SmugReconError) as error:
             log.warning("%s is left out: %s", path.name, error)
     team.wait()
@@ -106,9 +106,19 @@ def _maps(hybrid_cyx: Tensor, width: int = 24) -> Tensor:
     return espirit_maps(block_cyx, (lines_y, readout_x), crop=0.0)[0]
 
 
-def _write(path: Path, slices: list[tuple[Tensor, Tensor]]) -> None:
+def _sha256_of(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**24):
+            found.update(block)
+    return found.hexdigest()
+
+
+def _write(path: Path, slices: list[tuple[Tensor, Tensor]], sha256: str) -> None:
+    """Write slices into the cache; ``sha256`` of the raw file says which scan it is, wherever that lies."""
     partial = path.with_suffix(".partial")
     with h5py.File(partial, "w") as file:
+        file.attrs["sha256"] = sha256
         for number, (hybrid_cyx, maps_cyx) in enumerate(slices):
             group = file.create_group(f"{number:05d}")
             group["hybrid"], group["maps"] = hybrid_cyx.numpy(), maps_cyx.numpy()

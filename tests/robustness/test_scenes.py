@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,9 @@ from smug_recon.robustness.methods import CgSense
 from smug_recon.robustness.norms import l2_norm
 from smug_recon.robustness.patterns import calibration_lines, draw_mask, stratified_mask
 from smug_recon.robustness.scenes import Scene, draw_scene, held_out
+from smug_recon.simulation.raw import write_raw
+from smug_recon.simulation.scan import simulate_scan
+from smug_recon.simulation.settings import ScanSettings as SimulationSettings
 from smug_recon.training.psnr import psnr_db
 
 
@@ -101,6 +106,22 @@ def test_a_measured_scan_is_a_scene_as_well(shared_data: Path, tmp_path: Path) -
     assert float(psnr_db(image, scene.target_byx)) > float(psnr_db(scene.adjoint_byx, scene.target_byx)) + 2
     with pytest.raises(ConfigurationError, match="coils"):
         held_out(data, ScanSettings(coils=4))
+
+
+def test_a_raw_file_gives_the_same_scene_wherever_it_lies(tmp_path: Path) -> None:
+    tiny = SimulationSettings(matrix_xy=(40, 48), coils=4, acceleration=1.0, acs=0, slices=1, snr=200.0)
+    sampling = ScanSettings(calibration=8)
+    scenes = []
+    for place, seed in (("here", 1), ("there", 1), ("other", 2)):
+        raw = tmp_path / place
+        raw.mkdir()
+        write_raw(simulate_scan(replace(tiny, seed=seed)), raw / f"{place}.h5")
+        os.utime(raw / f"{place}.h5", (seed, len(place)))
+        (slice_,) = held_out(DataSettings(raw=raw, cache=tmp_path / f"cache-{place}"), sampling)
+        scenes.append(draw_scene(slice_, sampling, 0))
+    here, there, other = scenes
+    assert here.name == there.name != other.name and "other" not in other.name
+    assert torch.equal(here.mask, there.mask) and torch.equal(here.kspace_bcyx, there.kspace_bcyx)
 
 
 def test_one_source_of_scans() -> None:
