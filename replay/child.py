@@ -7,7 +7,6 @@ all patience (a disk that does not answer), and ``close``. The first two are one
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import itertools
 import logging
@@ -72,7 +71,9 @@ class Child:
             cast(io.FileIO, self._process.stdin),
             cast(io.FileIO, self._process.stdout),
         )
-        with contextlib.suppress(OSError, AttributeError):  # a small pipe is slower, no more
+        with contextlib.suppress(ImportError, OSError, AttributeError):  # a small pipe is slower, no more
+            import fcntl
+
             fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._answers = io.BufferedReader(_Patient(self._pipe.fileno(), name))
 
@@ -147,13 +148,12 @@ class Child:
         return self._over
 
     def _obituary(self, code: int | None) -> DataError:
-        if code == -signal.SIGXCPU:
-            found = f"{self._name}, in which HDF5 goes round in circles ({self._seconds:g} s of processor time for one piece)"
-            return DataError(found, WHOLE, f"{DAMAGED}; {VARIABLE} allows more time")
         if code is not None and code < 0:
-            return DataError(
-                f"{self._name}, on which HDF5 crashes ({signal.Signals(-code).name})", WHOLE, DAMAGED
-            )
+            name = signal.Signals(-code).name
+            if name == "SIGXCPU":
+                found = f"{self._name}, in which HDF5 goes round in circles ({self._seconds:g} s of processor time for one piece)"
+                return DataError(found, WHOLE, f"{DAMAGED}; {VARIABLE} allows more time")
+            return DataError(f"{self._name}, on which HDF5 crashes ({name})", WHOLE, DAMAGED)
         self._said.seek(0)
         lines = self._said.read().decode(errors="replace").split("\n")[-5:]
         how = f"a reader of {self._name} that ended with exit code {code}"
@@ -176,17 +176,25 @@ def allowed_s() -> float:
 
 
 class _Patient(io.RawIOBase):
-    """A pipe that is read from with patience, but not without end; DataError."""
+    """A pipe that is read from with patience, but not without end; DataError.
+
+    Windows cannot wait for a pipe: there it is read from without a limit, and the reader says so (``reader.py``).
+    """
 
     def __init__(self, descriptor: int, name: str) -> None:
         self._descriptor, self._name = descriptor, name
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN)
+        self._poll = select.poll() if hasattr(select, "poll") else None
+        if self._poll is not None:
+            self._poll.register(descriptor, select.POLLIN)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, target: Any) -> int:
+        if self._poll is None:
+            part = os.read(self._descriptor, len(target))
+            target[: len(part)] = part
+            return len(part)
         for _ in range(SILENCE_S):  # second by second: time in which the machine sleeps does not count
             if self._poll.poll(1000):
                 return os.readv(self._descriptor, [target])

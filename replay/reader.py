@@ -12,11 +12,12 @@ time for each piece that it is asked for, a bounded memory, and writes no files.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
-import resource
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,13 @@ from smug_recon.errors import DataError, SmugReconError
 from smug_recon.replay.damage import DAMAGED
 from smug_recon.replay.frames import Piece, write_frame
 
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
+
 MEMORY_BYTES = 8 << 30
 """Address space of this process; a chunk of HDF5 has at most 4 GiB, a block of readouts 4 MiB."""
 
@@ -34,11 +42,15 @@ def main() -> None:
     """Answer requests until the parent closes the pipe."""
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints is no answer
-    limit(resource.RLIMIT_CORE, 0)
-    limit(resource.RLIMIT_FSIZE, 1 << 20)
-    limit(resource.RLIMIT_AS, MEMORY_BYTES)
+    limit("RLIMIT_CORE", 0)
+    limit("RLIMIT_FSIZE", 1 << 20)
+    limit("RLIMIT_AS", MEMORY_BYTES)
     logging.basicConfig(level=logging.INFO, handlers=[_ToParent(answers)])
     logging.captureWarnings(True)
+    if resource is None:
+        log.warning(
+            "this system sets a process no limits: on a damaged HDF5 file reading may go on without end and take all memory"
+        )
     seconds = float(sys.argv[1])
     server = _Server()
     try:
@@ -51,18 +63,16 @@ def main() -> None:
         pass
 
 
-def limit(what: int, most: float) -> None:
+def limit(name: str, most: float) -> None:
     """Lower a limit of this process, as far as the system knows it."""
-    try:
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        what = getattr(resource, name)
         resource.setrlimit(what, (int(most), resource.getrlimit(what)[1]))
-    except (ValueError, OSError):
-        return
 
 
 def grant(seconds: float) -> None:
     """So much more processor time from now on, then the kernel ends this process (SIGXCPU), whatever it does."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    limit(resource.RLIMIT_CPU, used.ru_utime + used.ru_stime + seconds + 1)
+    limit("RLIMIT_CPU", time.process_time() + seconds + 1)
 
 
 class _Server:

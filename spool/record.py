@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import json
 import os
 import re
@@ -78,7 +78,8 @@ def is_spool(path: Path | str) -> bool:
 
 def open_private(path: Path, flags: int) -> int:
     """Open a file that its owner alone may read; OSError."""
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    safe = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)  # not on Windows
+    return os.open(path, flags | safe, 0o600)
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -94,7 +95,15 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def take_lock(file: int | IO[bytes], exclusive: bool = True) -> bool:
-    """Lock an open file without waiting; False if another one holds it. The lock ends with the file or the process."""
+    """Lock an open file without waiting; False if another one holds it. The lock ends with the file or the process.
+
+    Raises:
+        OSError: the disk, or the system (Windows), knows no locks.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        raise OSError(errno.ENOTSUP, "no locks on files on this system") from None
     try:
         fcntl.flock(file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
