@@ -117,7 +117,7 @@ def example_drawn(example: Example, found: Mapping[str, Sequence[Kept]]) -> byte
             upper, lower = all_axes[2 * number], all_axes[2 * number + 1]
             if number == 0:
                 _show(upper[0], "target", first.target_yx[cut], "gray")
-            said = f"above: {title}\n\nhere: error of the\nmagnitude, x {ERROR_GAIN:g}"
+            said = f"above:\n{title}\n\nhere: error of the\nmagnitude, x {ERROR_GAIN:g}"
             lower[0].text(
                 0.5, 0.55, said, ha="center", va="center", fontsize=7.5, transform=lower[0].transAxes
             )
