@@ -6,16 +6,13 @@ hold all of a large archive.
 
 from __future__ import annotations
 
-import importlib.resources
 import posixpath
 from typing import Any
 from urllib.parse import quote
 
-import jinja2
-from markupsafe import Markup
-
 from smug_recon.archive.record import DONE, FAILED, Record
 from smug_recon.archive.results import SCANS, Results
+from smug_recon.pages.document import document
 
 INDEX = "index.html"
 ROWS = 500
@@ -101,16 +98,4 @@ def shown(record: Record) -> dict[str, Any]:
 
 def rendered(**values: Any) -> str:
     """A page as text."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("smug_recon.archive", "page"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    own = importlib.resources.files("smug_recon.archive") / "page"
-    return environment.get_template("index.html").render(
-        style=Markup((own / "index.css").read_text(encoding="utf-8")),
-        script=Markup((own / "index.js").read_text(encoding="utf-8")),
-        **values,
-    )
+    return document("smug_recon.archive", "index", values)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
-from markupsafe import Markup
 
+from smug_recon.pages.document import document
 from smug_recon.replay.offline import REPORT_FILE
 from smug_recon.report import pictures
 from smug_recon.report.book import Book, read_book, without_names
@@ -46,15 +44,6 @@ def write_report(folder: Path, free_text: bool = True) -> Path:
 
 def rendered(book: Book) -> str:
     """The whole page as text."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("smug_recon.report", "page"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["seconds"] = seconds_text
-    own = importlib.resources.files("smug_recon.report") / "page"
     shown = channels(book)
     found = findings(book, shown)
     level, head = headline(found)
@@ -62,30 +51,29 @@ def rendered(book: Book) -> str:
     viewers = [{"name": "series", "tabs": [tab.as_dict() for tab in tabs]}]
     if beside is not None:
         viewers.append({"name": "beside", "tabs": [beside.as_dict()]})
-    return environment.get_template("report.html").render(
-        style=Markup((own / "report.css").read_text(encoding="utf-8")),
-        script=Markup((own / "report.js").read_text(encoding="utf-8")),
-        title=title(book),
-        facts=scan_facts(book),
-        level=level,
-        headline=head,
-        findings=found,
-        tabs=tabs,
-        stills=[None if tab.still is None else pictures.png(tab.still) for tab in tabs],
-        beside=beside,
-        data=viewers,
-        maps=coil_pages(book),
-        gradient=pictures.gradient(),
-        sampling=sampling_of(book),
-        channels=shown,
-        correlation=correlation_of(book),
-        noise=book.notes.get("noise") or {},
-        limits={"noisy": NOISY, "quiet": QUIET},
-        timeline=timeline(book.timing, book.notes),
-        shades=SHADES,
-        replay=book.timing.get("replay", {}),
-        provenance=provenance(book),
-    )
+    values = {
+        "title": title(book),
+        "facts": scan_facts(book),
+        "level": level,
+        "headline": head,
+        "findings": found,
+        "tabs": tabs,
+        "stills": [None if tab.still is None else pictures.png(tab.still) for tab in tabs],
+        "beside": beside,
+        "data": viewers,
+        "maps": coil_pages(book),
+        "gradient": pictures.gradient(),
+        "sampling": sampling_of(book),
+        "channels": shown,
+        "correlation": correlation_of(book),
+        "noise": book.notes.get("noise") or {},
+        "limits": {"noisy": NOISY, "quiet": QUIET},
+        "timeline": timeline(book.timing, book.notes),
+        "shades": SHADES,
+        "replay": book.timing.get("replay", {}),
+        "provenance": provenance(book),
+    }
+    return document("smug_recon.report", "report", values, {"seconds": seconds_text})
 
 
 def coil_pages(book: Book) -> list[dict[str, Any]]:

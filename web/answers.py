@@ -8,6 +8,7 @@ from http import HTTPStatus
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from smug_recon.pages import COLOURS
 from smug_recon.web.record import report_file
 from smug_recon.web.view import as_json, overview, queues_of
 
@@ -25,12 +26,14 @@ REPORT_POLICY = (
 """A report carries everything in one file; it may run its own script, apart from this page and without any request."""
 MOST_REPORT_BYTES = 256 << 20
 
+PAGE = resources.files("smug_recon.web") / "page"
 SCRIPTS = ("live", "cards", "past", "tiles", "details", "viewer", "parts")
 FILES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/live.css": ("live.css", "text/css; charset=utf-8"),
-    "/favicon.svg": ("favicon.svg", "image/svg+xml"),
-    **{f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in SCRIPTS},
+    "/": (PAGE / "index.html", "text/html; charset=utf-8"),
+    "/colours.css": (COLOURS, "text/css; charset=utf-8"),
+    "/live.css": (PAGE / "live.css", "text/css; charset=utf-8"),
+    "/favicon.svg": (PAGE / "favicon.svg", "image/svg+xml"),
+    **{f"/{name}.js": (PAGE / f"{name}.js", "text/javascript; charset=utf-8") for name in SCRIPTS},
 }
 SESSION = re.compile(r"/api/sessions/([1-9][0-9]{0,9})")
 PICTURE = re.compile(r"/sessions/([1-9][0-9]{0,9})/([1-9][0-9]{0,9})\.png")
@@ -75,10 +78,7 @@ class Answers:
 
     def __init__(self, house: House, ledger: Ledger, boot: str) -> None:
         self._house, self._ledger, self._boot = house, ledger, boot
-        folder = resources.files("smug_recon.web") / "page"
-        self._files = {
-            path: Answer(200, kind, (folder / name).read_bytes()) for path, (name, kind) in FILES.items()
-        }
+        self._files = {path: Answer(200, kind, file.read_bytes()) for path, (file, kind) in FILES.items()}
 
     def to(self, target: str) -> Answer:
         """The answer to a path; what follows a question mark is not looked at."""

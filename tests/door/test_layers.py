@@ -44,7 +44,8 @@ ALLOWED: dict[str, set[str]] = {
     "dicom": {"dicom", "errors", ""},
     "pacs": {"pacs", "errors", ""},
     "replay": {"replay", "spool", "gadgets", "dicom", "pipeline", "configuration", "errors", ""},
-    "report": {"report", "replay", "dicom", "errors", ""},
+    "pages": {"pages"},
+    "report": {"report", "pages", "replay", "dicom", "errors", ""},
     "scanner": {
         "scanner",
         "spool",
@@ -57,7 +58,7 @@ ALLOWED: dict[str, set[str]] = {
         "errors",
         "",
     },
-    "web": {"web", "scanner", "replay", "gadgets", "pipeline", "errors", ""},
+    "web": {"web", "pages", "scanner", "replay", "gadgets", "pipeline", "errors", ""},
     "benchmarks": {
         "archive",
         "benchmarks",
@@ -75,6 +76,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "archive": {
         "archive",
+        "pages",
         "gadgets",
         "replay",
         "spool",

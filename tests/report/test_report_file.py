@@ -18,8 +18,6 @@ from smug_recon.report.book import read_book
 from smug_recon.report.channels import channels
 from smug_recon.report.viewers import beside_tab, series_tabs
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 class Page(HTMLParser):
     """Tags with their attributes, and the text of everything but scripts and styles."""
@@ -197,15 +195,6 @@ def head_of(image: Any, repetition: int) -> Any:
     head = image.getHead()
     head.repetition = repetition
     return head
-
-
-def test_the_colours_are_those_of_the_live_page() -> None:
-    def tokens(path: Path) -> list[str]:
-        text = path.read_text(encoding="utf-8")
-        return re.findall(r"--(?:ground|card|ink|soft|line|well|bar|bad|care|focus): [^;]+;", text)
-
-    ours, theirs = (tokens(ROOT / room) for room in ("report/page/report.css", "web/page/live.css"))
-    assert len(ours) == 20 and set(ours) == set(theirs)
 
 
 def test_the_command_writes_it_again(

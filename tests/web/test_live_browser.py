@@ -6,7 +6,6 @@ import json
 import re
 import socket
 import threading
-from importlib import resources
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ import hosts
 import pytest
 from small_scan import sampled_lines
 
+from smug_recon.pages import COLOURS
 from smug_recon.scanner.catalogue import Catalogue
 from smug_recon.scanner.house import House, Settings
 from smug_recon.web import LivePage
@@ -252,7 +252,7 @@ def luminance(colour):
 
 @pytest.mark.parametrize("block", [0, 1, 2])
 def test_text_stands_out_from_its_ground_in_every_theme(block):
-    css = (resources.files("smug_recon.web") / "page" / "live.css").read_text()
+    css = COLOURS.read_text()
     found = dict(
         re.findall(r"--([a-z-]+): (#[0-9a-f]+)", re.findall(r"\{\s*color-scheme[^}]*\}", css)[block])
     )

@@ -141,7 +141,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_no_script_or_style_in_line():
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=\"|innerHTML|document\.write|eval\(", text), (
             path.name
         )
-        assert path.name in {name for name, _ in FILES.values()}
+        assert path.name in {file.name for file, _ in FILES.values()}
 
 
 def test_the_overview_is_json_that_names_the_server(page, house):
