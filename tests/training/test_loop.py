@@ -11,8 +11,9 @@ from smug_recon.errors import ConfigurationError
 from smug_recon.training.batches import ScanBatches
 from smug_recon.training.checkpoint import checkpoint_config, load_checkpoint
 from smug_recon.training.config import StageConfig, TrainingConfig
-from smug_recon.training.loop import Trainer, rate_at, train
+from smug_recon.training.loop import train
 from smug_recon.training.sources import open_source
+from smug_recon.training.trainer import Trainer, rate_at
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -25,10 +25,11 @@ from smug_recon.training.batches import Batch, ScanBatches, ScanShares
 from smug_recon.training.checkpoint import load_checkpoint, save_checkpoint
 from smug_recon.training.config import AttackConfig, DataConfig, NetworkConfig, StageConfig, TrainingConfig
 from smug_recon.training.distributed import Team
-from smug_recon.training.loop import Trainer, train
+from smug_recon.training.loop import train
 from smug_recon.training.shares import seed_at, share_gradients
 from smug_recon.training.slices import StoredSlices
 from smug_recon.training.sources import open_source
+from smug_recon.training.trainer import Trainer
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from smug_recon.training.ball import Ball
 from smug_recon.training.batches import Batch, ScanBatches
 from smug_recon.training.config import AttackConfig, StageConfig, TrainingConfig, load_config
 from smug_recon.training.convert import convert
-from smug_recon.training.loop import Trainer, train
+from smug_recon.training.loop import train
 from smug_recon.training.sources import open_source
+from smug_recon.training.trainer import Trainer
 from smug_recon.training.weights import load_network, read_about, save_weights
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
