@@ -1,14 +1,13 @@
 """The noise scan of a raw scan that has none of its own: in another group of its file, or in a file of its own.
 
-Receive channels are matched by coil name (``coilLabel`` of both headers; the n-th label is the n-th channel, as
-converters write them and Gadgetron reads them), put in the order of the imaging scan, and those that it does
-not have are left out.
+Receive channels are put in the order of the imaging scan (:mod:`smug_recon.replay.coils`); those that it does not have
+are left out.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from smug_recon.errors import DataError, HeaderError
 from smug_recon.replay import wire
+from smug_recon.replay.coils import channel_order, coil_names
 from smug_recon.replay.convert import other_measurements
 from smug_recon.replay.hdf5 import NOISE
 from smug_recon.replay.header import parse_header
@@ -159,42 +159,6 @@ def without_noise(blocks: Iterator[wire.Block]) -> Iterator[wire.Block]:
             kept += [message_id.to_bytes(2, "little"), *body]
         others = block.others
         yield wire.Block(b"".join(kept), acquisitions, others)
-
-
-def channel_order(imaging: Sequence[str], noise: Sequence[str], channels: int, measured: int) -> list[int]:
-    """Return which channel of the noise scan belongs to each channel of the imaging scan.
-
-    Args:
-        imaging, noise: coil names in channel order, empty where a header has none.
-        channels, measured: receive channels of the imaging scan and of the noise scan.
-
-    Raises:
-        DataError: a coil of the imaging scan has no noise, or there are no names to match by.
-    """
-    named = len(imaging) == channels and len(noise) == measured
-    if named and len(set(imaging)) == channels and len(set(noise)) == measured:
-        missing = [name for name in imaging if name not in noise]
-        if missing:
-            raise DataError(
-                f"a noise scan without the coils {', '.join(missing[:4])}" + (" ..." if missing[4:] else ""),
-                f"noise of all {channels} coils of the imaging scan",
-                "give the noise scan of this measurement, or set prewhitening: false in the pipeline",
-            )
-        return [list(noise).index(name) for name in imaging]
-    if channels != measured:
-        raise DataError(
-            f"a noise scan of {measured} coils and imaging lines of {channels}, without coil names to match them",
-            "the same coils in both, or a coilLabel for every coil in both headers",
-            "give the noise scan of this measurement, or set prewhitening: false in the pipeline",
-        )
-    log.warning("no coil names to compare: the noise scan is taken to have the coils in the same order")
-    return list(range(channels))
-
-
-def coil_names(header: ismrmrd.xsd.ismrmrdHeader) -> list[str]:
-    """The coil names of a header in channel order."""
-    labels = getattr(header.acquisitionSystemInformation, "coilLabel", None) or []
-    return [str(label.coilName).strip() for label in labels]
 
 
 def _group_of(raw: Raw, wanted: list[str]) -> str | None:
