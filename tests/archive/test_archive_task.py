@@ -14,9 +14,10 @@ from archive_trees import content, state, whole, write_tree
 from fake_process import SIGNATURE
 
 from smug_recon.archive import task
+from smug_recon.archive.fetch import content_hash
 from smug_recon.archive.record import DONE, FAILED, Record
 from smug_recon.archive.results import Results
-from smug_recon.archive.task import content_hash, work
+from smug_recon.archive.task import work
 from smug_recon.archive.warm import WarmPool
 
 Jobs = Callable[..., list[dict[str, Any]]]
@@ -110,7 +111,7 @@ def test_a_file_that_changes_while_it_is_read_is_no_result(
 ) -> None:
     raw, out = write_tree(tmp_path / "raw", a="image"), tmp_path / "out"
     (job,) = jobs(raw, out)
-    hashed = task.content_hash
+    hashed = content_hash
 
     def then_changed(path: Path) -> str:
         found = hashed(path)
