@@ -18,13 +18,14 @@ from typer.testing import CliRunner
 from smug_recon.__main__ import app
 from smug_recon.errors import ConfigurationError, OutputError
 from smug_recon.robustness import cluster
-from smug_recon.robustness.cluster import Place, connected, leaders, perform, software, spread
+from smug_recon.robustness.cluster import connected, leaders, spread
 from smug_recon.robustness.config import AttackAxis, Axes, EvaluationConfig, NoiseAxis
 from smug_recon.robustness.doing import Study
 from smug_recon.robustness.evaluate import evaluate
 from smug_recon.robustness.jobs import Job, load, plan_jobs
 from smug_recon.robustness.rows import all_rows
 from smug_recon.robustness.summary import summarise, write_results
+from smug_recon.robustness.worker import Place, perform, software
 
 pytest.importorskip("distributed", reason="needs Dask: pip install smug-recon[archive]")
 
