@@ -49,8 +49,8 @@ class ReadOn:
         self._changed = threading.Condition()
         self._ready: deque[Any] = deque()
         self._slices = 0
-        self._wanting = False  # the consumer waits
-        self._read = 0  # bytes since it last waited
+        self._wanting = False  # the consumer waits, and nothing is there for it
+        self._read = 0  # bytes since it had something
         self._over = self._closed = False
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -60,6 +60,8 @@ class ReadOn:
         for item in items:
             self._read += getattr(getattr(item, "data", None), "nbytes", 1024)
             yield item
+            if self._closed:
+                raise _GivenUp
             if self._read >= AHEAD_BYTES:
                 with self._changed:
                     self._wait_until(lambda: self._wanting or self._read < AHEAD_BYTES)
@@ -68,16 +70,18 @@ class ReadOn:
         """The items of ``stream``, which is iterated in the reader thread; raises what it raises."""
         if self._halt is not None:
             self._halt(False)
-        self._thread = threading.Thread(target=self._run, args=(stream,), name="read on", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, args=(stream,), name="read on", daemon=True)
+        thread.start()
+        self._thread = thread
         try:
             while True:
                 with self._report.idle(), self._changed:
-                    self._wanting = True
+                    if self._ready:
+                        self._read = 0
+                    self._wanting = not self._ready
                     self._changed.notify_all()
                     while not self._ready and not self._over:
                         self._changed.wait()
-                    self._wanting, self._read = False, 0
                     over = not self._ready
                     item = None if over else self._ready.popleft()
                     self._slices -= isinstance(item, Complete)
@@ -117,6 +121,8 @@ class ReadOn:
                     with self._report.idle(), self._changed:
                         self._wait_until(self._room)
                         self._ready.append(item)
+                        if self._wanting:  # from now on it is ahead, however late the consumer wakes up
+                            self._wanting, self._read = False, 0
                         self._slices += isinstance(item, Complete)
                         self._changed.notify_all()
                     del item

@@ -95,6 +95,11 @@ class Report:
             log.warning("%s", self._unsaid.popleft())
 
     @property
+    def waiting(self) -> bool:
+        """Whether the thread that made the report waits for the one beside it."""
+        return self._clock.running is None
+
+    @property
     def running(self) -> str:
         """The innermost stage that runs now."""
         clocks = [self._clock, *tuple(self._beside.values())]

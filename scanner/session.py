@@ -1,7 +1,12 @@
-"""One session from its first byte to its last: opening, the chain of ``gadgets.stream.run``, an honest ending."""
+"""One session from its first byte to its last: opening, the chain of ``gadgets.stream.run``, an honest ending.
+
+Two threads work for a session: its own, which reconstructs and is the only one that sends, and, once the model is there, one that
+reads on meanwhile (``gadgets/read_on.py``). Whatever ends the first halts the second.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -11,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gadgetron.external import Connection
 
-from smug_recon.errors import SmugReconError
+from smug_recon.errors import SmugReconError, StreamError
 from smug_recon.gadgets.early import prepare_while_reading
 from smug_recon.gadgets.timing import Report
 from smug_recon.gadgets.wire.connection import GuardedConnection
@@ -71,7 +76,10 @@ class ServedConnection(Connection):
 
 
 class Host:
-    """The host as the chain sees it: items in, items out, and for FIRE the lines of the log as TEXT."""
+    """The host as the chain sees it: items in, items out, and for FIRE the lines of the log as TEXT.
+
+    Made and sent to by the thread of the session; another one may read.
+    """
 
     def __init__(
         self,
@@ -83,12 +91,15 @@ class Host:
     ) -> None:
         self._connection, self._wire, self._lines, self._account = connection, wire, lines, account
         self._onlooker = onlooker
+        self._session = threading.get_ident()
         self.header = connection.header
+        wire.at_work = self._at_work
 
     def __iter__(self) -> Iterator[Any]:
         items = iter(self._connection)
         while True:
-            self.tell()
+            if threading.get_ident() == self._session:
+                self.tell()
             self._wire.pause_is_ours()
             try:
                 item = next(items)
@@ -101,6 +112,14 @@ class Host:
     def due(self, seconds: float) -> bool:
         """Whether the next item can be read without waiting longer than ``seconds``."""
         return self._connection.due(seconds)
+
+    def halt(self, on: bool) -> None:
+        """Make a wait of the thread that reads end (True), or possible again (False)."""
+        self._wire.halt(on)
+
+    def _at_work(self) -> bool:
+        """Whether another thread reads than that of the session, which does not wait for it."""
+        return threading.get_ident() != self._session and not self._account.report.waiting
 
     def send(self, item: Any) -> None:
         """Send an item, and the lines of the log since the last one."""
@@ -118,6 +137,15 @@ class Host:
             self._wire.write(text_message(line.encode("utf-8", errors="replace")))
             self._wire.flush()
 
+    def tell_the_rest(self) -> None:
+        """The session has failed: the lines that wait go before the error, if the host takes them at once."""
+        wire = self._wire
+        if not (wire.failed or wire.half_sent or wire.closed):
+            wire.discard()
+            wire.hurry()
+            with contextlib.suppress(StreamError):
+                self.tell()
+
 
 def converse(wire: SessionSocket, house: House, account: Account) -> None:
     """Serve one session to its end. Never raises: the host and the log hear of every failure."""
@@ -132,7 +160,11 @@ def converse(wire: SessionSocket, house: House, account: Account) -> None:
         guarded = GuardedConnection(ServedConnection(wire, opening), wire.limits)
         with LogLines(threading.get_ident()) if opening.kind == FIRE else LogLines.none() as lines:
             host = Host(guarded, wire, lines, account, house.onlookers)
-            _reconstruct(host, opening, house, account)
+            try:
+                _reconstruct(host, opening, house, account)
+            except BaseException:
+                host.tell_the_rest()
+                raise
             host.tell()
         guarded.finish()
         account.outcome = FALLBACK if account.report.fallbacks else DONE
@@ -178,7 +210,8 @@ def _reconstruct(host: Host, opening: Opening, house: House, account: Account) -
         host.send(item)
         house.metrics.follow(account)
 
-    run(_stopped(items, house), send, host.header, pipeline, model, report)
+    host.tell()
+    run(_stopped(items, house), send, host.header, pipeline, model, report, halt=host.halt)
 
 
 def _stopped(items: Iterable[Any], house: House) -> Iterator[Any]:

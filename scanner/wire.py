@@ -1,4 +1,8 @@
-"""The socket of one served session: stops when the server stops, bounds every silence, lets a spool listen."""
+"""The socket of one served session: stops when the server stops, bounds every silence, lets a spool listen.
+
+Two threads use it, one that reads and one that sends: every wait is cut into ticks, so that neither waits for long for what the
+other one, or the server, has to say. The timeout of the socket is the tick, and nobody changes it while both are at work.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 from smug_recon.errors import StreamError
 from smug_recon.gadgets.wire.protocol import TEXT, Limits, uint16, uint32
@@ -13,6 +18,10 @@ from smug_recon.gadgets.wire.sockets import GuardedSocket, Tap
 
 TICK_S = 0.25
 """How soon a waiting session notices that the server stops, in seconds."""
+FINISH_S = 1.0
+"""How long a reader that is halted in the middle of a message may go on to its end, in seconds."""
+QUICK_S = 2.0
+"""How long a host may take no byte of ours once its session has failed, in seconds."""
 
 
 class SessionSocket(GuardedSocket):
@@ -35,6 +44,8 @@ class SessionSocket(GuardedSocket):
         self._quick_end = False
         self._held: int | None = None
         self._heard = time.monotonic()
+        self._halted_since: float | None = None
+        self.at_work: Callable[[], bool] = lambda: False  # we are, and the host may wait for what we make
         super().__init__(connected, limits)
         self.tap = tap
 
@@ -61,6 +72,7 @@ class SessionSocket(GuardedSocket):
                 raise StreamError(
                     "a server that is being stopped", "the whole scan before that", "send the scan again"
                 )
+            self._check_halted()
             try:
                 count = self._receive_once(target)
             except TimeoutError:
@@ -73,9 +85,24 @@ class SessionSocket(GuardedSocket):
                 )
             return count
 
+    def halt(self, on: bool) -> None:
+        """Make a wait for the peer end with a StreamError, in whatever thread it is (True), or possible again (False).
+
+        Between two messages at once; within one the peer has a moment to send the rest, so that the stream stays in step.
+        """
+        self._halted_since = time.monotonic() if on else None
+
+    def _check_halted(self) -> None:
+        since = self._halted_since
+        if since is not None and (self.in_step or time.monotonic() - since > FINISH_S):
+            raise StreamError("a reader that was halted", "no further message wanted", "none")
+
     def _check_silence(self) -> None:
         """StreamError when the peer has been silent for longer than it may be at this place."""
         now = time.monotonic()
+        if self.in_step and self.patient and self.at_work():
+            self._heard = now  # it may have said everything, and wait for its images
+            return
         if self._drain_until is not None:
             allowed = self.limits.drain_idle_seconds
             if self._stopping.is_set():
@@ -102,19 +129,30 @@ class SessionSocket(GuardedSocket):
             return True  # reading says so
         return self._held is not None or super().due(seconds)
 
-    def flush(self) -> None:
-        """Send what is queued; a peer that takes no byte for the stall time is an error."""
-        self.socket.settimeout(2.0 if self._quick_end else self.limits.stall_seconds)
-        try:
-            super().flush()
-        finally:
-            with contextlib.suppress(OSError):
-                self.socket.settimeout(TICK_S)
+    @property
+    def taken_within_s(self) -> float:
+        """How long the peer may take no byte of ours."""
+        return QUICK_S if self._quick_end else self.limits.stall_seconds
+
+    def _send_once(self, parts: list[memoryview]) -> int:
+        limit = time.monotonic() + self.taken_within_s
+        while True:
+            try:
+                return super()._send_once(parts)
+            except TimeoutError:
+                if time.monotonic() >= limit:
+                    raise
+
+    def hurry(self) -> None:
+        """The session has failed: a peer that does not read is not waited for."""
+        self._quick_end = True
 
     def fail(self, text: str) -> None:
         """Tell the peer about the error, in the way its kind reads; the socket stays open."""
-        self._quick_end = True
+        self.hurry()
         super().fail(text)
+        with contextlib.suppress(OSError):
+            self.socket.settimeout(TICK_S)
 
     def refuse(self, text: str) -> None:
         """Tell a peer whose stream is not understood why it is left, and end the session."""

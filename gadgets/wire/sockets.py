@@ -215,11 +215,11 @@ class GuardedSocket:
         while parts:
             try:
                 self.half_sent = True
-                count = self.socket.sendmsg(parts[:64]) if SCATTER else self.socket.send(parts[0])
+                count = self._send_once(parts)
                 begun = True
             except OSError as error:
                 self.half_sent = begun
-                silence = f"took no byte for {self.socket.gettimeout():g} s"
+                silence = f"took no byte for {self.taken_within_s:g} s"
                 raise StreamError(
                     f"a host that {silence if isinstance(error, TimeoutError) else f'is gone ({error})'}",
                     "a host that reads what it is sent",
@@ -230,6 +230,15 @@ class GuardedSocket:
             if parts and count:
                 parts[0] = parts[0][count:]
         self.half_sent = False
+
+    @property
+    def taken_within_s(self) -> float:
+        """How long the peer may take no byte of ours."""
+        return self.socket.gettimeout() or 0.0
+
+    def _send_once(self, parts: list[memoryview]) -> int:
+        """Send what the peer takes at once, at least one byte; TimeoutError, OSError."""
+        return self.socket.sendmsg(parts[:64]) if SCATTER else self.socket.send(parts[0])
 
     # -- the end
 

@@ -18,6 +18,7 @@ import hosts
 import pytest
 from small_scan import header_xml
 
+from smug_recon.gadgets import read_on
 from smug_recon.gadgets.wire.protocol import Limits
 from smug_recon.gadgets.wire.xml import refuse_entities
 from smug_recon.scanner import server as server_module
@@ -150,7 +151,7 @@ def test_a_host_that_does_not_read_does_not_fill_the_memory(start, model):
         for _ in range(200):
             host.send(wave)
             sent += 1
-    assert sent < 40
+    assert sent < read_on.PASSING + 40  # those that may wait, and what the sockets hold
     idle(server)
     host.socket.close()
 
