@@ -24,7 +24,7 @@ from smug_recon.robustness.config import DataSettings, ScanSettings
 from smug_recon.robustness.measured import MeasuredSlice, measured_slices
 from smug_recon.robustness.patterns import draw_mask
 from smug_recon.training.config import ScanConfig
-from smug_recon.training.scans import draw_scan
+from smug_recon.training.scans import acquired_lines, draw_scan
 from smug_recon.training.slices import Volume, read_volumes
 
 
@@ -146,7 +146,7 @@ def draw_scene(slice_: AnySlice, settings: ScanSettings, seed: int) -> Scene:
             settings.model_copy(update={"lines_y": hybrid_cyx.shape[1]}),
             np.random.default_rng([seed, name, 1]),
         )
-        mask_y = torch.from_numpy(mask.astype(np.float32))
+        mask_y = (torch.from_numpy(mask) & acquired_lines(hybrid_cyx)).float()
         kspace_cyx = hybrid_cyx * mask_y[:, None]
         return normalised(
             slice_.name, slice_.subject, kspace_cyx[None], maps_cyx[None], mask_y[None], target_yx[None]

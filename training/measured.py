@@ -31,7 +31,7 @@ from smug_recon.replay.header import parse_header
 from smug_recon.replay.raw import open_raw
 from smug_recon.training.config import ScanConfig
 from smug_recon.training.distributed import Team
-from smug_recon.training.scans import Scan, draw_mask, undersampled
+from smug_recon.training.scans import Scan, acquired_lines, draw_mask, undersampled
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +75,10 @@ def _place(path: Path, cache: Path) -> Path:
 def fully_sampled_slices(path: Path) -> list[tuple[Tensor, Tensor]]:
     """Return hybrid space and coil maps, ``(c, y, x)`` each, of every fully sampled slice of a raw file.
 
+    Lines may be missing at both ends alike, where the encoded matrix is larger than what was acquired (many fastMRI files).
+
     Raises:
-        DataError: a slice lacks lines. SmugReconError: what reading the file raises.
+        DataError: a slice lacks other lines. SmugReconError: what reading the file raises.
     """
     with open_raw(path) as source:
         header, _ = parse_header(source.header_xml)
@@ -85,10 +87,13 @@ def fully_sampled_slices(path: Path) -> list[tuple[Tensor, Tensor]]:
         for item in gathered(wire.items(source.blocks()), plan, header, Report()):
             if not isinstance(item, Slice):
                 continue
-            missing = int((~item.mask_y).sum())
-            if missing:
+            acquired = torch.nonzero(item.mask_y).flatten()
+            within = int(acquired[-1] - acquired[0]) + 1
+            if (
+                len(acquired) < within or item.partial_y is not None
+            ):  # both ends zero alike: the matrix filled up
                 raise DataError(
-                    f"{missing} of {len(item.mask_y)} lines missing in {item.key}",
+                    f"{len(item.mask_y) - len(acquired)} of {len(item.mask_y)} lines missing in {item.key}",
                     "a fully sampled scan: it is the target of training",
                     "leave it out of data.raw",
                 )
@@ -169,5 +174,5 @@ class MeasuredScans:
         if rng.random() < 0.5:
             hybrid_cyx, maps_cyx = hybrid_cyx.flip(-1), maps_cyx.flip(-1)
         target_yx = (maps_cyx.conj() * ifft_centred(hybrid_cyx, [-2])).sum(0)
-        mask_y = torch.from_numpy(draw_mask(lines_y, self.config, rng).astype(np.float32))
-        return undersampled(hybrid_cyx, maps_cyx, mask_y, target_yx, self.config, rng, whole)
+        mask_y = torch.from_numpy(draw_mask(lines_y, self.config, rng)) & acquired_lines(hybrid_cyx)
+        return undersampled(hybrid_cyx, maps_cyx, mask_y.float(), target_yx, self.config, rng, whole)

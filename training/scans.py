@@ -156,6 +156,11 @@ def undersampled(
     )
 
 
+def acquired_lines(hybrid_cyx: Tensor) -> Tensor:
+    """Which lines ``(y)`` of a measured scan have samples; those that only fill up the matrix are zero and cannot be drawn."""
+    return (hybrid_cyx != 0).any(2).any(0)
+
+
 def draw_mask(lines_y: int, config: ScanConfig, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Draw sampled lines from the distributions of the config."""
     return sampling_mask(

@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -15,6 +16,7 @@ from smug_recon.errors import ConfigurationError
 from smug_recon.network.conditioning import intensity_scale
 from smug_recon.physics import sense_forward
 from smug_recon.robustness.config import DataSettings, ScanSettings
+from smug_recon.robustness.measured import MeasuredSlice
 from smug_recon.robustness.methods import CgSense
 from smug_recon.robustness.norms import l2_norm
 from smug_recon.robustness.patterns import calibration_lines, draw_mask, stratified_mask
@@ -128,3 +130,14 @@ def test_one_source_of_scans() -> None:
     for wrong in ({}, {"slices": "a.h5", "raw": "b"}):
         with pytest.raises(ValueError, match="either slices or raw"):
             DataSettings.model_validate(wrong)
+
+
+def test_lines_that_fill_up_a_measured_matrix_are_not_sampled(tmp_path: Path) -> None:
+    kspace_cyx = torch.randn(4, 48, 40, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    kspace_cyx[:, :5] = kspace_cyx[:, 44:] = 0
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        group = file.create_group("00000")
+        group["hybrid"], group["maps"] = kspace_cyx.numpy(), np.full((4, 48, 40), 0.5, np.complex64)
+    full = ScanSettings(acceleration=1.0, calibration=48)
+    mask_y = draw_scene(MeasuredSlice(tmp_path / "a.h5", "00000"), full, 0).mask[0]
+    assert mask_y[5:44].all() and not mask_y[:5].any() and not mask_y[44:].any()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 import torch
 
@@ -77,6 +80,39 @@ def test_scans_that_are_not_fully_sampled_are_left_out(
     with caplog.at_level(logging.WARNING), pytest.raises(ConfigurationError, match="2 looked at"):
         collect(tmp_path, tmp_path / "cache")
     assert "lines missing" in caplog.text and "text.h5 is left out" in caplog.text
+
+
+def write_fastmri(path: Path, zeros_y: tuple[int, int], seed: int = 4) -> None:
+    """A file as fastMRI distributes it, with so many columns of zeros at the ends of its k-space."""
+    settings = ScanSettings(
+        matrix_xy=(40, 48), coils=4, acceleration=1.0, acs=0, slices=2, seed=seed, snr=200.0
+    )
+    scan = simulate_scan(replace(settings, noise_scan=False))
+    kspace_scxy = np.zeros((2, 4, 80, 48), np.complex64)
+    for head, samples_cx in zip(scan.heads, scan.samples, strict=True):
+        kspace_scxy[head["idx"]["slice"], :, :, head["idx"]["kspace_encode_step_1"]] = samples_cx
+    kspace_scxy[..., : zeros_y[0]] = kspace_scxy[..., 48 - zeros_y[1] :] = 0
+    with h5py.File(path, "w") as file:
+        file["kspace"], file["ismrmrd_header"] = kspace_scxy, scan.xml
+
+
+def test_a_matrix_filled_up_with_zeros_is_fully_sampled(tmp_path: Path) -> None:
+    """Many fastMRI files are: what was not acquired is not drawn, and the target is what was acquired."""
+    write_fastmri(tmp_path / "file1.h5", (5, 4))
+    source = open_source(DataConfig(raw=tmp_path, cache=tmp_path / "cache", scans=SCANS))
+    assert source.lines_y == (48, 48)
+    for index in range(4):
+        scan = source.draw(0, index, 48, whole=True)
+        assert not scan.mask_y[:5].any() and not scan.mask_y[44:].any()
+        assert scan.mask_y[18:30].all() and 12 < int(scan.mask_y.sum()) <= 24
+        assert float(scan.kspace_cyx[:, scan.mask_y == 1].abs().amin((0, 2)).min()) > 0
+
+
+def test_partial_fourier_is_not_fully_sampled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_fastmri(tmp_path / "file1.h5", (14, 0))
+    with caplog.at_level(logging.WARNING), pytest.raises(ConfigurationError, match="1 looked at"):
+        collect(tmp_path, tmp_path / "cache")
+    assert "14 of 48 lines missing" in caplog.text
 
 
 def test_from_raw_files_to_a_card(config: TrainingConfig, raw_folder: Path, tmp_path: Path) -> None:
