@@ -75,7 +75,8 @@ class Child:
             import fcntl
 
             fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        self._answers = io.BufferedReader(_Patient(self._pipe.fileno(), name))
+        self._patient = _Patient(self._pipe.fileno(), name)
+        self._answers = io.BufferedReader(self._patient)
 
     def ask(self, *words: Any) -> Piece:
         """Ask, and wait for the answer. Any error of ``errors.py``."""
@@ -92,6 +93,10 @@ class Child:
         finally:
             with contextlib.suppress(DataError):  # it is over anyway
                 self._send("drop", number)
+
+    def halt(self, on: bool) -> None:
+        """Make a wait for an answer end within a second, for good, in whatever thread it is (True); a later one may be (False)."""
+        self._patient.halted = on
 
     def close(self) -> None:
         """End the process, whatever it does."""
@@ -182,7 +187,7 @@ class _Patient(io.RawIOBase):
     """
 
     def __init__(self, descriptor: int, name: str) -> None:
-        self._descriptor, self._name = descriptor, name
+        self._descriptor, self._name, self.halted = descriptor, name, False
         self._poll = select.poll() if hasattr(select, "poll") else None
         if self._poll is not None:
             self._poll.register(descriptor, select.POLLIN)
@@ -198,6 +203,8 @@ class _Patient(io.RawIOBase):
         for _ in range(SILENCE_S):  # second by second: time in which the machine sleeps does not count
             if self._poll.poll(1000):
                 return os.readv(self._descriptor, [target])
+            if self.halted:
+                raise DataError(f"a reader of {self._name} that was halted", "nothing further wanted", "none")
         raise DataError(
             f"{self._name}, of which nothing came for {SILENCE_S} s",
             "a disk that answers",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import ismrmrd
@@ -21,10 +21,13 @@ log = logging.getLogger(__name__)
 
 
 class StreamRaw(Raw):
-    """An ISMRMRD stream whose header has been read; how many readouts follow is unknown."""
+    """An ISMRMRD stream whose header has been read; how many readouts follow is unknown.
 
-    def __init__(self, source: BinaryIO, name: str) -> None:
-        self._source, self._name = source, name
+    ``halt`` is that of :class:`smug_recon.replay.source.Raw`, where the source has one.
+    """
+
+    def __init__(self, source: BinaryIO, name: str, halt: Callable[[bool], None] | None = None) -> None:
+        self._source, self._name, self.halt = source, name, halt
         try:
             self.header_xml = self._read_header()
         except BaseException:

@@ -1,4 +1,10 @@
-"""A raw scan as a stream in, images as a stream out, through the chain in this very process."""
+"""A raw scan as a stream in, images as a stream out, through the chain in this very process.
+
+Two threads: the main one reconstructs, writes and hears signals; another one reads on meanwhile (``gadgets/read_on.py``),
+wherever its wait for the source can be ended (``Raw.halt``): that for a pipe by a second pipe (``haltable.py``), that for HDF5
+by the process that reads it (``child.py``). So neither a signal nor an error is held up by a source that is silent, and no
+thread is left behind in a read.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +65,7 @@ def reconstruct_stream(
     items: Iterable[Any] = source.items()
     if scan is not None:
         items = _replaced(scan.readouts, items)
-    run(items, send, header, settings, model, report)
+    run(items, send, header, settings, model, report, halt=source.halt)
     if not images:
         raise DataError(
             f"no image from {report.lines} lines", "at least one complete slice", "read the warnings above"

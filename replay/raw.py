@@ -8,16 +8,20 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import ismrmrd
 
 from smug_recon.errors import DataError
 from smug_recon.replay.convert import START_BYTES, as_ismrmrd, is_mrd2
+from smug_recon.replay.haltable import haltable
 from smug_recon.replay.mrdstream import StreamRaw
 from smug_recon.replay.source import Raw
 from smug_recon.replay.spooled import open_spool
 from smug_recon.replay.watched import HDF5_SIGNATURE, WatchedRaw, is_hdf5
+
+PIPE_BYTES = 1 << 16
+"""Asked for at once; what is there is taken."""
 
 
 def open_raw(path: Path | str, group: str | None = None) -> Raw:
@@ -54,18 +58,23 @@ def read_items(
 
 
 def _open_pipe(pipe: BinaryIO, group: str | None) -> Raw:
-    source = pipe if isinstance(pipe, io.BufferedReader) else io.BufferedReader(pipe)  # type: ignore[type-var]
+    raw = haltable(pipe)
+    source = io.BufferedReader(raw, PIPE_BYTES) if raw is not None else _buffered(pipe)
     start = source.peek(len(HDF5_SIGNATURE))[: len(HDF5_SIGNATURE)]
     if is_mrd2(start):
         return _converted_pipe(source)
     if start != HDF5_SIGNATURE[: len(start)] or not start:
-        return StreamRaw(source, "standard input")
+        return StreamRaw(source, "standard input", raw.halt if raw is not None else None)
     with tempfile.NamedTemporaryFile(prefix="smug-recon-", suffix=".h5") as spool:
         shutil.copyfileobj(source, spool)
         spool.flush()
         return WatchedRaw(
             spool.name, group, "standard input"
         )  # stays readable: HDF5 holds it open after the name is gone
+
+
+def _buffered(pipe: BinaryIO) -> io.BufferedReader:
+    return pipe if isinstance(pipe, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, pipe))
 
 
 def _converted_pipe(source: BinaryIO) -> StreamRaw:
@@ -79,4 +88,8 @@ def _converted_pipe(source: BinaryIO) -> StreamRaw:
     except BaseException:
         spool.close()
         raise
-    return StreamRaw(spool, "standard input")
+    return StreamRaw(spool, "standard input", _at_once)
+
+
+def _at_once(on: bool) -> None:
+    """A file of our own on disk is not waited for."""

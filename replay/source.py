@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeVar
@@ -39,6 +39,12 @@ class Raw(ABC):
     """Whether it can be read more than once."""
     cut: str = ""
     """Why the scan is not whole, once it has been read to where it breaks off."""
+
+    halt: Callable[[bool], None] | None = None
+    """Makes a wait for the source end, in whatever thread it is (True), or possible again (False).
+
+    None where nothing can do that; such a source is read by the thread that wants the items.
+    """
 
     @property
     def whole(self) -> bool:

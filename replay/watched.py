@@ -32,6 +32,7 @@ class WatchedRaw(Raw):
             self._child.close()
             raise
         self.acquisitions, self.others = note["acquisitions"], note["others"]
+        self.halt = self._child.halt
 
     def close(self) -> None:
         """End the process."""
