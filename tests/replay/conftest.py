@@ -1,7 +1,8 @@
-"""Raw scans of arbitrary content, written by ismrmrd itself."""
+"""Raw scans of arbitrary content, written by ismrmrd itself; the command over nodes of the tests."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,7 +10,11 @@ import ismrmrd
 import numpy as np
 import pytest
 
+from smug_recon.__main__ import main
+from smug_recon.replay import checked, offline
 from smug_recon.replay.images import open_dataset
+
+NODES = Path(__file__).parent / "nodes"
 
 HEADER = b"""<?xml version="1.0"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
@@ -91,3 +96,30 @@ def write_stream(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def node(monkeypatch):
+    """``node(target)`` lets replay run a node of replay_nodes instead of ours, without its checks."""
+
+    def choose(target):
+        monkeypatch.setenv("PYTHONPATH", str(NODES))
+        monkeypatch.setattr(checked, "check", lambda *_: ())
+        defaults = {**offline.replay.__kwdefaults__, "target": ("replay_nodes", target)}
+        monkeypatch.setattr(offline.replay, "__kwdefaults__", defaults)
+
+    return choose
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """``command(...)`` runs smug-recon replay and returns exit code, output and errors."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["smug-recon", "replay", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr()
+        return left.value.code or 0, said.out, said.err
+
+    return run

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import ismrmrd
 import numpy as np
 import pytest
-from test_offline import command, node  # noqa: F401
 
 from smug_recon.errors import OutputError
 from smug_recon.gadgets.timing import TIMING_FILE, Report
@@ -53,8 +52,8 @@ def test_a_disk_that_fills_in_mid_scan_is_one_error_and_leaves_the_earlier_image
 
 
 def test_the_command_says_it_once_and_ends_with_1(
-    node,  # noqa: F811
-    command,  # noqa: F811
+    node,
+    command,
     scan,
     write_hdf5,
     tmp_path,

@@ -13,42 +13,12 @@ import pydicom
 import pytest
 from PIL import Image as Picture
 
-from smug_recon.__main__ import main
 from smug_recon.errors import ConfigurationError, DataError, HeaderError, StreamError
-from smug_recon.replay import checked, offline
+from smug_recon.replay import offline
 from smug_recon.replay.configuration import configuration_element
 from smug_recon.replay.images import ImageFile, open_dataset, read_images
 from smug_recon.replay.preview import write_previews
 from smug_recon.replay.timing import timing_table
-
-NODES = Path(__file__).parent / "nodes"
-
-
-@pytest.fixture
-def node(monkeypatch):
-    """``node(target)`` lets replay run a node of replay_nodes instead of ours, without its checks."""
-
-    def choose(target):
-        monkeypatch.setenv("PYTHONPATH", str(NODES))
-        monkeypatch.setattr(checked, "check", lambda *_: ())
-        defaults = {**offline.replay.__kwdefaults__, "target": ("replay_nodes", target)}
-        monkeypatch.setattr(offline.replay, "__kwdefaults__", defaults)
-
-    return choose
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """``command(...)`` runs smug-recon replay and returns exit code, output and errors."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["smug-recon", "replay", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return run
 
 
 @pytest.mark.parametrize("cut", [0, 30])
