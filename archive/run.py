@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import uuid
 from collections.abc import Callable, Sequence
@@ -20,8 +21,9 @@ from smug_recon.archive.record import DONE, FAILED
 from smug_recon.archive.results import Results
 from smug_recon.archive.scans import raw_scans
 from smug_recon.archive.spread import killed, spread
+from smug_recon.archive.storage import reached
 from smug_recon.archive.summary import summarise
-from smug_recon.archive.warm import NAME, WarmPool
+from smug_recon.archive.warm import WarmPool
 from smug_recon.errors import ConfigurationError, OutputError
 
 
@@ -68,28 +70,41 @@ def archive(
 ) -> Outcome:
     """Reconstruct what is missing or changed, then write the tables. ConfigurationError, ModelError, OutputError, StreamError."""
     files, root = url_to_fs(terms.source, use_listings_cache=False)
-    if not files.isdir(root):
+    with reached(terms.source):
+        there = files.isdir(root)
+    if not there:
         raise ConfigurationError(f"no folder {terms.source}", "a folder with raw files", "check the path")
     results, model = Results(terms.out), order.model()
     results.sweep()
     scans = raw_scans(files, root, include=include, exclude=exclude, leave_out=results.root)
     with tempfile.TemporaryFile("w+", prefix="smug-recon-", encoding="utf-8") as listed:
-        outcome = Outcome(plan(scans, results, order, terms, listed))
+        with reached(f"{terms.source} or {terms.out}"):
+            outcome = Outcome(plan(scans, results, order, terms, listed))
         watcher.planned(outcome.planned)
         if outcome.planned.jobs:
             gpus = gpu_count(order.pipeline.device) if where.scheduler is None else 0
             with connected(where, gpus, terms.attempts) as client:
                 watcher.started(client)
                 threads = where.sizes(gpus)[1] if where.scheduler is None else where.threads
-                client.register_plugin(WarmPool(order.settings_yaml(), model, threads, gpus))
+                pool = WarmPool(order.settings_yaml(), model, threads, gpus)
+                client.register_plugin(pool)
                 try:
                     split = split_of(outcome.planned, sum(client.nthreads().values()), terms.split_bytes)
-                    spread(client, jobs(listed, split), submitted, booking(results, outcome, watcher))
+                    given = ({**job, "pool": pool.name} for job in jobs(listed, split))
+                    spread(client, given, submitted, booking(results, outcome, watcher))
                 finally:
-                    client.unregister_worker_plugin(NAME)
-    if outcome.tasks or not results.files.exists(results.place(INDEX)):
-        summarise(results)
+                    let_go(client, pool.name)
+    with reached(terms.out):
+        if outcome.tasks or not results.files.exists(results.place(INDEX)):
+            summarise(results)
     return outcome
+
+
+def let_go(client: Client, name: str) -> None:
+    """End the warm processes of a run on all workers, if there is a scheduler that knows it."""
+    if client.status == "running":
+        with contextlib.suppress(OSError, ValueError):  # gone meanwhile, or another one at this address
+            client.unregister_worker_plugin(name)
 
 
 def submitted(client: Client, job: dict[str, Any]) -> Any:

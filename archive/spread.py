@@ -9,11 +9,14 @@ from typing import Any
 from distributed import Client, as_completed
 from distributed.scheduler import KilledWorker
 
+from smug_recon.archive.warm import PoolGone
 from smug_recon.errors import StreamError
 
 PER_WORKER = 3
 """Tasks in flight for every scan that can run at once: one that runs and two that wait for it."""
 FEWEST, MOST = 8, 4096
+MOST_ENDS = 20
+"""How often a scan is given to another worker because the one that had it was ending."""
 Job = dict[str, Any]
 
 
@@ -73,7 +76,11 @@ def _spread(
         if isinstance(answer, dict):
             book(job, answer, None)
         elif future.status == "error":
-            book(job, None, future.exception())
+            error, ends = future.exception(), job.get("ends", 0)
+            if isinstance(error, PoolGone) and ends < MOST_ENDS:
+                launch([{**job, "ends": ends + 1}])
+                continue
+            book(job, None, error)
         elif future.status in ("cancelled", "lost"):
             raise StreamError(
                 f"a scheduler that has lost {len(flying) + 1} tasks ({future.status})",

@@ -13,7 +13,8 @@ from smug_recon.archive.fetch import Job, content_hash, fetched, fetched_again
 from smug_recon.archive.process import told
 from smug_recon.archive.record import DONE, FAILED, Record, error_of
 from smug_recon.archive.results import INCOMPLETE, Results
-from smug_recon.archive.warm import NAME, WarmPool
+from smug_recon.archive.storage import reached
+from smug_recon.archive.warm import PoolGone, WarmPool
 from smug_recon.errors import DataError, SmugReconError
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ Part = Mapping[str, str]
 def reconstruct_scan(job: Job, parts: Sequence[Part] = ()) -> dict[str, Any]:
     """The task: what came of a scan, in a few words; its record lies in the manifest, unless that cannot be written."""
     try:
-        return work(job, pool_here(), parts)
+        return work(job, pool_here(job), parts)
     except (SmugReconError, OSError) as error:  # our errors do not travel: they have no pickle
         return {
             "path": job["path"],
@@ -38,14 +39,16 @@ def reconstruct_scan(job: Job, parts: Sequence[Part] = ()) -> dict[str, Any]:
 
 def reconstruct_part(job: Job, number: int, count: int) -> Part:
     """The task for one part of a large scan: where its images lie, and the hash of what they were made of."""
-    return work_on_part(job, pool_here(), number, count)
+    return work_on_part(job, pool_here(job), number, count)
 
 
-def pool_here() -> WarmPool:
-    """The pool of the Dask worker that runs this task."""
+def pool_here(job: Job) -> WarmPool:
+    """The pool of the job's run on the Dask worker that runs this task; PoolGone where there is none any more."""
     from distributed import get_worker
 
-    pool = get_worker().plugins[NAME]
+    pool = get_worker().plugins.get(job["pool"])
+    if pool is None:
+        raise PoolGone("no pipeline and model on this worker")
     assert isinstance(pool, WarmPool)
     return pool
 
@@ -54,7 +57,7 @@ def work(job: Job, pool: WarmPool, parts: Sequence[Part] = ()) -> dict[str, Any]
     """Reconstruct the scan of a job with the processes of a pool; OSError, OutputError where not even a failure can be written."""
     results, record = Results(job["out"]), blank(job)
     try:
-        with results.scratch() as scratch:
+        with results.scratch() as scratch, reached(f"{job['source']} or {job['out']}"):
             return said(_attempted(job, pool, results, record, scratch, parts))
     except (SmugReconError, OSError) as error:
         return said(failed(results, record, error_in_words(error)))
@@ -67,7 +70,7 @@ def work_on_part(job: Job, pool: WarmPool, number: int, count: int) -> Part:
     """Make one part of a scan; ``place`` is empty where that failed: the scan is then reconstructed in one piece."""
     results = Results(job["out"])
     try:
-        with results.scratch() as scratch:
+        with results.scratch() as scratch, reached(f"{job['source']} or {job['out']}"):
             raw, made = fetched(job, scratch), scratch / "result"
             request = {**_request(job, pool, raw, made, scratch), "part": number, "parts": count}
             answer = _asked(request, job, pool, scratch)
@@ -103,7 +106,7 @@ def said(record: Record, same: bool = False) -> dict[str, Any]:
 def failed(results: Results, record: Record, error: Mapping[str, Any]) -> Record:
     """Book a failure: an earlier result of other data or settings does not stay under this name."""
     record = dataclasses.replace(record, status=FAILED, error=error_of(error))
-    with results.scratch() as scratch:
+    with results.scratch() as scratch, reached(results.url):
         made = scratch / "result"
         made.mkdir()
         (made / "node.log").write_text(record.reason + "\n", encoding="utf-8")
@@ -139,7 +142,10 @@ def _asked(request: Mapping[str, Any], job: Job, pool: WarmPool, scratch: Path) 
     (scratch / "temporary").mkdir(exist_ok=True)
     try:
         with pool.process() as process:
-            return process.ask(request, job["time_limit_s"])
+            answer = process.ask(request, job["time_limit_s"])
+        if "error" in answer and pool.gone:  # the fault is not the scan's
+            raise PoolGone("the worker ends, or its client has gone")
+        return answer
     finally:
         shutil.rmtree(scratch / "temporary", ignore_errors=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -23,6 +24,10 @@ NAME = "smug-recon-archive"
 LONGEST_ANSWER = 1 << 20
 """In bytes; an answer is a few kilobytes."""
 STOP_S = 5.0
+
+
+class PoolGone(RuntimeError):
+    """A worker ends, or its client has gone, while a scan is under way: nothing is known of the scan, and nothing is booked."""
 
 
 class WarmProcess:
@@ -92,6 +97,12 @@ class WarmProcess:
             "remedy": "the file is damaged, or memory ran out: look into node.log, try it alone with smug-recon replay",
         }
 
+    def kill(self) -> None:
+        """Take the process from under another thread, which sees the end of its answers."""
+        self.usable = False
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
     def stop(self, gently: bool = True) -> None:
         """End the process and all that it started."""
         self.usable = False
@@ -112,10 +123,9 @@ class WarmProcess:
 class WarmPool(WorkerPlugin):
     """The warm processes of one Dask worker, and the pipeline and model that came with it from the client.
 
-    Dask gives every worker a copy; ``setup`` writes pipeline and model to a folder of the worker's own.
+    Dask gives every worker a copy; ``setup`` writes pipeline and model to a folder of the worker's own. The name is that of one
+    run: others may use the same workers with another pipeline.
     """
-
-    name = NAME
 
     def __init__(
         self,
@@ -127,11 +137,14 @@ class WarmPool(WorkerPlugin):
     ) -> None:
         self.pipeline_yaml, self.model, self.threads, self.gpus = pipeline_yaml, model, threads, gpus
         self.command = tuple(command)
+        self.name = f"{NAME}-{secrets.token_hex(4)}"
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on the worker."""
         self._lock = threading.Lock()
         self._idle: list[WarmProcess] = []
+        self._busy: set[WarmProcess] = set()
+        self.gone = False
         self._folder = Path(tempfile.mkdtemp(prefix="smug-recon-archive-"))
         self.started = 0
         (self._folder / "model.pt").write_bytes(self.model)
@@ -141,31 +154,38 @@ class WarmPool(WorkerPlugin):
         self._environment = environment(worker, self.threads, self.gpus)
 
     def teardown(self, worker: Any) -> None:
-        """Called by Dask when the worker ends or the archive is done."""
+        """Called by Dask when the worker ends or the archive is done; scans that are under way come to nothing."""
         with self._lock:
+            self.gone = True
             idle, self._idle = self._idle, []
+            for process in self._busy:
+                process.kill()
         for process in idle:
             process.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def process(self) -> Iterator[WarmProcess]:
-        """A process of one's own for one request: one that is warm, else a new one."""
+        """A process of one's own for one request: one that is warm, else a new one; PoolGone after ``teardown``."""
         with self._lock:
-            process = self._idle.pop() if self._idle else None
-        if process is None:
-            process = WarmProcess(self._environment, self.command)
-            self.started += 1
+            if self.gone:
+                raise PoolGone("the worker ends, or its client has gone")
+            process = self._idle.pop() if self._idle else WarmProcess(self._environment, self.command)
+            self.started += not process.scans
+            self._busy.add(process)
         try:
             yield process
         except BaseException:
-            process.stop(gently=False)
+            process.usable = False
             raise
-        if process.usable:
+        finally:
             with self._lock:
-                self._idle.append(process)
-        else:
-            process.stop(gently=False)
+                self._busy.discard(process)
+                kept = process.usable and not self.gone
+                if kept:
+                    self._idle.append(process)
+            if not kept:
+                process.stop(gently=False)
 
 
 def environment(worker: Any, threads: int | None, gpus: int) -> dict[str, str]:

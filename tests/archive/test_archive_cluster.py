@@ -141,7 +141,7 @@ def test_a_worker_that_cannot_write_says_so(
         raise OutputError("no room", "room", "make room")
 
     (job,) = jobs(write_tree(tmp_path / "raw", a="image"), tmp_path / "out")
-    monkeypatch.setattr(task, "pool_here", lambda: None)
+    monkeypatch.setattr(task, "pool_here", lambda job: None)
     monkeypatch.setattr(task, "work", full)
     answer = task.reconstruct_scan(job)
     assert answer["status"] == task.UNWRITTEN and answer["error"]["kind"] == "OutputError"

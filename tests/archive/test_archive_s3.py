@@ -8,17 +8,20 @@ from typing import Any
 
 import fsspec
 import pytest
+from archive_trees import write_tree
 from fake_process import SIGNATURE
 
+from smug_recon.archive.cluster import Where
 from smug_recon.archive.order import Order
 from smug_recon.archive.plan import Terms
 from smug_recon.archive.record import DONE
 from smug_recon.archive.results import Results
-from smug_recon.archive.run import Outcome, booking, plan
+from smug_recon.archive.run import Outcome, Watcher, archive, booking, plan
 from smug_recon.archive.scans import raw_scans
 from smug_recon.archive.summary import summarise
 from smug_recon.archive.task import work
 from smug_recon.archive.warm import WarmPool
+from smug_recon.errors import OutputError
 
 server = pytest.importorskip("moto.server", reason="needs moto: pip install 'moto[server]'")
 s3fs = pytest.importorskip("s3fs", reason="needs s3fs: pip install s3fs")
@@ -121,6 +124,36 @@ def test_a_storage_error_fails_one_scan_and_is_retried_on_demand(
     first, second = Results(f"{bucket}/out").records(["a.h5", "b.h5"])
     assert first is not None and "the storage does not answer" in first.reason
     assert second is not None and second.status == DONE
+
+
+def test_a_storage_that_goes_in_mid_run_is_said_and_the_next_run_does_the_rest(
+    fakes: None, scheduler: str, order: Order, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections that are refused: botocore has an error of its own for them, which is no OSError."""
+    raw = write_tree(tmp_path / "raw", **{f"s{number}": "slow" for number in range(9)})
+    passing = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    passing.start()  # a second door to the same objects
+    host, port = passing.get_host_and_port()
+    settings = {"endpoint_url": f"http://{host}:{port}", "config_kwargs": {"retries": {"max_attempts": 0}}}
+    terms = Terms(str(raw), f"{bucket}/out")
+
+    class Closing(Watcher):
+        def ended(self, answer: dict[str, Any]) -> None:
+            passing.stop()
+
+    with monkeypatch.context() as patch:
+        patch.setitem(fsspec.config.conf, "s3", settings)
+        s3fs.S3FileSystem.clear_instance_cache()
+        with pytest.raises(OutputError, match=r"out, which cannot be reached \(.*run the same command again"):
+            archive(order, terms, Where(scheduler), watcher=Closing())
+        with pytest.raises(OutputError, match="cannot be reached"):
+            archive(order, terms, Where(scheduler))
+    s3fs.S3FileSystem.clear_instance_cache()
+    before = [record.status for record in Results(terms.out).all_records()]
+    assert 0 < len(before) < 9 and set(before) == {DONE}
+    outcome = archive(order, terms, Where(scheduler))
+    assert (outcome.done, outcome.failed) == (9 - len(before), 0)
+    assert len(list(Results(terms.out).all_records())) == 9
 
 
 def test_a_kill_between_objects_and_record_leaves_no_result(
