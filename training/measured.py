@@ -44,7 +44,12 @@ def collect(raw: Path, cache: Path, team: Team | None = None) -> list[Path]:
     Raises:
         ConfigurationError: no raw file there, or none that can be used.
     """
-    files = sorted(path for path in raw.rglob("*.h5") if cache not in path.parents) if raw.is_dir() else [raw]
+    files = [raw]
+    if raw.is_dir():  # folders with a dot are caches, of this or of another config
+        inside = (path for path in raw.rglob("*.h5") if cache not in path.parents)
+        files = sorted(
+            path for path in inside if not any(part[0] == "." for part in path.relative_to(raw).parts)
+        )
     cache.mkdir(parents=True, exist_ok=True)
     team = team or Team()
     for path in tqdm(files[team.rank :: team.size], desc="raw files", disable=None):

@@ -68,6 +68,8 @@ def test_a_raw_file_is_read_once_and_again_when_it_changes(raw_folder: Path, tmp
     raw.write_bytes((raw_folder / "scan2.h5").read_bytes())
     (second,) = collect(raw, tmp_path / "cache")
     assert second != first
+    assert collect(tmp_path, tmp_path / ".smug-recon")[0].name == second.name
+    assert len(collect(tmp_path, tmp_path / "cache")) == 1  # the other cache holds no raw files
     assert not list((tmp_path / "cache").glob("*.partial"))
 
 
