@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -185,6 +186,7 @@ def test_without_any_worker_it_is_said_and_then_given_up(
             self.looked += 1
             return {"tcp://127.0.0.1:1": 1} if self.looked == 1 else {}
 
+    caplog.set_level(logging.WARNING)  # a Dask cluster before this test may have left the handlers silent
     monkeypatch.setattr(cluster, "LOOK_S", 0.01)
     client, ended = Deserted(), SimpleQueue[str]()
     with pytest.raises(OutputError, match="all have died"):
