@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from smug_recon.errors import ConfigurationError, StreamError
 from smug_recon.gadgets.wire.protocol import Limits
@@ -18,6 +18,7 @@ from smug_recon.scanner.onlookers import Onlookers
 from smug_recon.scanner.turns import SharedModel, Turns
 
 if TYPE_CHECKING:
+    from smug_recon.gadgets.solve.card import Card
     from smug_recon.gadgets.solve.model import Model
 
 log = logging.getLogger(__name__)
@@ -94,15 +95,32 @@ class House:
         )
 
     def warm_up(self) -> None:
-        """Load the default model, so that the first session does not wait for it."""
+        """Load the default model and run it, so that the first session waits neither for it nor for TorchScript's compiler.
+
+        TorchScript compiles at the second run, for scans of any size.
+        """
+        from smug_recon.gadgets.solve.absent import is_absent
+        from smug_recon.gadgets.solve.guard import warmed_up
         from smug_recon.pipeline import load_pipeline
 
         try:
-            self.models.get(load_pipeline())
+            pipeline = load_pipeline()
+            model = self.models.get(pipeline)
+            if not is_absent(model):
+                shared = cast("Model", self.shared(model, 0))
+                warmed_up(shared, (*smallest_scan(model.card), pipeline.samples))
             self.ready.set()
         except Exception as error:  # every session tries again, and tells its host
             self.trouble = f"the model cannot be loaded: {type(error).__name__}: {error}"
             log.error("the model cannot be loaded: %s", error)
+
+
+def smallest_scan(card: Card) -> tuple[int, int, int]:
+    """Coils, lines and readout of a small scan in the trained range of a model."""
+    trained = card.trained_range
+    (low_y, high_y), (low_x, high_x) = trained.matrix_yx
+    lines_y, readout_x = (int(max(low, min(64, high))) for low, high in ((low_y, high_y), (low_x, high_x)))
+    return int(max(trained.coils[0], min(4, trained.coils[1]))), lines_y, readout_x
 
 
 def stopped() -> StreamError:

@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from gadgetron.external import Connection
 
 from smug_recon.errors import SmugReconError, StreamError
-from smug_recon.gadgets.early import prepare_while_reading
+from smug_recon.gadgets.early import load_and_warm_up, prepare_while_reading
 from smug_recon.gadgets.timing import Report
 from smug_recon.gadgets.wire.connection import GuardedConnection
 from smug_recon.gadgets.wire.sockets import Tap
@@ -199,11 +200,11 @@ def _reconstruct(host: Host, opening: Opening, house: House, account: Account) -
     account.keeping.settled(pipeline, account.report.announce)
     house.onlookers.opened(account, host.header, pipeline)
 
-    def load() -> Any:
+    def load(*_: Any) -> Any:
         return house.shared(house.models.get(pipeline), account.number, account.wait)
 
-    report = account.report
-    model, items = report.call("prepare", prepare_while_reading, host, pipeline, load)
+    report, ready = account.report, partial(load_and_warm_up, cast(Any, host), pipeline, load)
+    model, items = report.call("prepare", prepare_while_reading, host, pipeline, ready)
 
     def send(item: Any) -> None:
         house.check()  # the host may have been told already that its scan is handed back
