@@ -66,7 +66,7 @@ def connected(where: Where, gpus: int, attempts: int) -> Iterator[Client]:
     (``distributed.scheduler.allowed-failures``).
     """
     if where.scheduler is not None:
-        with _client_of(where) as client:
+        with _silent("distributed.client"), _client_of(where) as client:
             yield client
         return
     workers, _ = where.sizes(gpus)
@@ -94,6 +94,18 @@ def connected(where: Where, gpus: int, attempts: int) -> Iterator[Client]:
                 )
             )
         yield held.enter_context(Client(cluster))
+
+
+@contextlib.contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Keep a logger quiet: that a scheduler has gone is said by ``spread``, without the tracebacks of Dask."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _client_of(where: Where) -> Any:
