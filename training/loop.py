@@ -33,6 +33,8 @@ def train(
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.is_file():
         trainer.restore(load_checkpoint(checkpoint, config))
+    if team.rank == 0:
+        forget_after(folder / "curve.csv", trainer.stage, trainer.update)
     source: Source | None = None
     left = stop_after
     for number, stage in enumerate(config.stages):
@@ -61,6 +63,20 @@ def train(
             break
     leave(team)
     return trainer
+
+
+def forget_after(curve: Path, stage: int, update: int) -> None:
+    """Take out of a curve what was written after the checkpoint that a training goes on from: those updates are made again."""
+    if not curve.is_file():
+        return
+    with curve.open(newline="") as file:
+        rows = list(csv.reader(file))
+    kept = [row for row in rows if len(row) == 5 and (int(row[0]), int(row[1])) <= (stage, update)]
+    if kept != rows:
+        partial = curve.with_suffix(".partial")
+        with partial.open("w", newline="") as file:
+            csv.writer(file).writerows(kept)
+        partial.replace(curve)
 
 
 def _run_stage(trainer: Trainer, stage: StageConfig, batches: ScanBatches, stop: int) -> None:

@@ -11,7 +11,7 @@ from smug_recon.errors import ConfigurationError
 from smug_recon.training.batches import ScanBatches
 from smug_recon.training.checkpoint import checkpoint_config, load_checkpoint
 from smug_recon.training.config import StageConfig, TrainingConfig
-from smug_recon.training.loop import train
+from smug_recon.training.loop import forget_after, train
 from smug_recon.training.sources import open_source
 from smug_recon.training.trainer import Trainer, rate_at
 
@@ -72,3 +72,14 @@ def test_learning_rates_follow_the_paper_and_the_others() -> None:
         assert rates == sorted(rates, reverse=True)
     warm = StageConfig(task="unroll", updates=100, rate=1.0, warm_up=10, schedule="flat")
     assert rate_at(warm, 0) == pytest.approx(0.1)
+
+
+def test_a_curve_goes_on_where_the_checkpoint_does(tmp_path: Path) -> None:
+    curve = tmp_path / "curve.csv"
+    forget_after(curve, 0, 0)
+    rows = [f"{stage},{update},0.1,20.0,1\r\n" for stage, update in ((0, 50), (0, 100), (1, 50), (1, 100))]
+    curve.write_bytes("".join([*rows, "1,15"]).encode())  # killed while it wrote
+    forget_after(curve, 1, 70)
+    assert curve.read_bytes() == "".join(rows[:3]).encode()
+    forget_after(curve, 0, 0)
+    assert curve.read_bytes() == b""
