@@ -176,6 +176,59 @@ def test_no_more_is_read_ahead_than_so_many_bytes(monkeypatch: pytest.MonkeyPatc
     assert list(items) == list(range(1, 40))
 
 
+def test_what_is_read_ahead_is_counted_from_when_an_item_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However late the consumer, which waited for it, wakes up: here when the reader has come to the bound."""
+    monkeypatch.setattr(read_on, "AHEAD_BYTES", 5 * 1024)
+    reading, read, held, late = ReadOn(Report()), [], threading.Event(), []
+    changed, usual, usual_wait = reading._changed, reading._wait_until, reading._changed.wait
+
+    def noted(true: Callable[[], bool]) -> None:
+        if true != reading._room and not true():
+            held.set()
+        usual(true)
+
+    def wait(timeout: float | None = None) -> bool:
+        found = usual_wait(timeout)
+        if threading.current_thread() is threading.main_thread() and not late:
+            changed.release()
+            late.append(held.wait(LONG_S))
+            changed.acquire()
+        return found
+
+    monkeypatch.setattr(reading, "_wait_until", noted)
+    monkeypatch.setattr(changed, "wait", wait)
+    begun = threading.Event()
+
+    def source() -> Iterator[Any]:
+        assert begun.wait(LONG_S)
+        for number in range(40):
+            read.append(number)
+            yield number
+
+    monkeypatch.setattr(changed, "notify_all", lambda usual=changed.notify_all: (begun.set(), usual()))
+    items = reading.items(number for number in reading.watched(source()))
+    assert next(items) == 0 and late == [True]
+    assert len(read) <= 2 * 5 + 1
+    assert list(items) == list(range(1, 40)) and no_reader_left()
+
+
+def test_nothing_more_is_read_once_nobody_wants_it() -> None:
+    """Of lines that do not make a slice either; at most the one that is on its way."""
+    reading, unwanted, first = ReadOn(Report()), [], object()
+
+    def source() -> Iterator[Any]:
+        yield first
+        while True:
+            if reading._closed:
+                unwanted.append(True)
+            yield 1
+
+    items = reading.items(item for item in reading.watched(source()) if item is first)
+    assert next(items) is first
+    items.close()  # type: ignore[attr-defined]
+    assert len(unwanted) <= 1 and no_reader_left()
+
+
 def test_a_consumer_that_stops_early_leaves_no_thread() -> None:
     ended = threading.Event()
 

@@ -56,16 +56,19 @@ def first_waits_for(event: threading.Event, waited: list[bool]) -> Callable[[], 
 
 
 @pytest.fixture
-def reading_on(monkeypatch: Any) -> threading.Event:
-    """Set once a session reads on; before, while its model is being loaded, its own thread reads."""
-    begun, usual = threading.Event(), session.Host.halt
+def reading_on(monkeypatch: Any) -> Callable[[], None]:
+    """Waits until a session, or one more of them, reads on; before, while its model is being loaded, its own thread reads."""
+    begun, usual = threading.Semaphore(0), session.Host.halt
 
     def noted(host: session.Host, on: bool) -> None:
         usual(host, on)
-        begun.set()
+        begun.release()
+
+    def wait() -> None:
+        assert begun.acquire(timeout=LONG_S), "no session reads on"
 
     monkeypatch.setattr(session.Host, "halt", noted)
-    return begun
+    return wait
 
 
 def ended(server: Any, outcome: str, kind: str = "FIRE") -> None:
@@ -99,19 +102,24 @@ def test_the_images_are_those_of_one_thread_bit_for_bit(start: Any, model: Any, 
     ended(server, "done")
 
 
-def test_the_next_slice_is_in_memory_before_an_image_leaves(start: Any, model: Any) -> None:
+def test_the_next_slice_is_in_memory_before_an_image_leaves(
+    start: Any, model: Any, reading_on: Callable[[], None]
+) -> None:
     """The network waits, with its first slice, for the last byte of the second one; the host has heard of no image by then."""
     begin, lines = hosts.fire(slices=2), hosts.scan(2)
     heard, waited = Heard(len(begin) + sum(map(len, lines))), []
     model.before = first_waits_for(heard.all, waited)
     server = start(tap=lambda number: heard)
-    found = hosts.session(server.port, begin, slices=2)
+    host = hosts.HostEnd(server.port)
+    host.send(begin, lines[0])
+    reading_on()
+    found = host.talk(*lines[1:], hosts.CLOSE)
     assert waited == [True, True] and found.ending == "close" and len(found.images) == 2
     ended(server, "done")
 
 
 def test_no_more_is_read_ahead_than_so_many_bytes(
-    start: Any, model: Any, reading_on: threading.Event, monkeypatch: Any
+    start: Any, model: Any, reading_on: Callable[[], None], monkeypatch: Any
 ) -> None:
     """While the network is busy with the first slice; then the rest is read, and nothing is lost."""
     begin, lines, first, line = hosts.fire(slices=4), hosts.scan(4), hosts.scan(1), hosts.scan(1)[-1]
@@ -134,7 +142,7 @@ def test_no_more_is_read_ahead_than_so_many_bytes(
     model.before = before
     host = hosts.HostEnd(server.port)
     host.send(begin, lines[0])
-    assert reading_on.wait(LONG_S)
+    reading_on()
     found = host.talk(*lines[1:], hosts.CLOSE)
     assert waited == [True] * 4 and found.ending == "close" and len(found.images) == 4
     ahead = counts[0] - len(begin) - sum(map(len, first))
@@ -142,15 +150,19 @@ def test_no_more_is_read_ahead_than_so_many_bytes(
 
 
 @pytest.mark.parametrize("cut", [0, 1, 200], ids=["between two messages", "in an identifier", "in a readout"])
-def test_a_host_that_dies_is_an_error_behind_the_complete_slices(start: Any, model: Any, cut: int) -> None:
+def test_a_host_that_dies_is_an_error_behind_the_complete_slices(
+    start: Any, model: Any, reading_on: Callable[[], None], cut: int
+) -> None:
     """It dies while the network waits with the first slice; both images leave, then the error."""
-    begin, lines = hosts.fire(slices=3), hosts.scan(3)
-    sent = begin + b"".join(lines[:-1]) + lines[-1][:cut]
-    heard, waited = Heard(len(sent)), []
+    lines = hosts.scan(3)
+    begin, rest = hosts.fire(slices=3) + lines[0], b"".join(lines[1:-1]) + lines[-1][:cut]
+    heard, waited = Heard(len(begin + rest)), []
     model.before = first_waits_for(heard.all, waited)
     server = start(tap=lambda number: heard)
     host = hosts.HostEnd(server.port)
-    host.send(sent)
+    host.send(begin)
+    reading_on()
+    host.send(rest)
     host.socket.shutdown(socket.SHUT_WR)
     found = host.listen()
     assert waited == [True, True] and len(found.images) == 2
@@ -196,7 +208,7 @@ def test_a_host_that_falls_silent_is_told_behind_the_complete_slices(
 
 @pytest.mark.parametrize("cut", [0, 200], ids=["between two messages", "in a readout"])
 def test_an_error_of_the_chain_is_told_though_the_host_is_silent(
-    start: Any, reading_on: threading.Event, monkeypatch: Any, cut: int
+    start: Any, reading_on: Callable[[], None], monkeypatch: Any, cut: int
 ) -> None:
     """The reader waits, patiently, for the host; what fails in the other thread ends that wait."""
     lines = hosts.scan(2)
@@ -213,7 +225,7 @@ def test_an_error_of_the_chain_is_told_though_the_host_is_silent(
     server = start(tap=lambda number: heard, limits=PATIENT, idle_s=1000.0)
     host = hosts.HostEnd(server.port)
     host.send(begin)
-    assert reading_on.wait(LONG_S)
+    reading_on()
     host.send(rest)
     found = host.listen()
     assert "a stage that breaks" in found.complaint and found.images == [] and found.ending == "end"
@@ -280,7 +292,9 @@ def test_a_server_that_stops_hands_a_session_back_while_its_reader_waits(
     ended(server, "failed", "Gadgetron connect")
 
 
-def test_sessions_read_on_while_they_wait_for_the_device(start: Any, model: Any) -> None:
+def test_sessions_read_on_while_they_wait_for_the_device(
+    start: Any, model: Any, reading_on: Callable[[], None]
+) -> None:
     """One computes, two wait for their turn; by then all three scans are in memory. One of the hosts is gone: the others have
     their images."""
     begin, lines = hosts.fire(slices=2), hosts.scan(2)
@@ -292,11 +306,16 @@ def test_sessions_read_on_while_they_wait_for_the_device(start: Any, model: Any)
     model.before = lambda: released.wait(LONG_S)
     ends = [hosts.HostEnd(server.port) for _ in range(3)]
     for end in ends:
-        end.send(begin, *lines)
+        end.send(begin, lines[0])
+        reading_on()
+    for end in ends:
+        end.send(*lines[1:])
     assert all(tap.all.wait(LONG_S) for tap in taps)
-    limit = threading.Event()
-    while server.house.turns.waiting < 2:
-        limit.wait(0.01)
+    moment = threading.Event()
+    for _ in range(100 * LONG_S):
+        if server.house.turns.waiting == 2:
+            break
+        moment.wait(0.01)
     assert len(server.house.turns.order) == 3
     ends[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     ends[0].socket.close()
@@ -308,7 +327,9 @@ def test_sessions_read_on_while_they_wait_for_the_device(start: Any, model: Any)
     assert server.house.turns.order == []
 
 
-def test_what_the_reader_warns_of_is_told_before_the_error(start: Any, reading_on: threading.Event) -> None:
+def test_what_the_reader_warns_of_is_told_before_the_error(
+    start: Any, reading_on: Callable[[], None]
+) -> None:
     """A FIRE host gets the lines of the log in the order of the session's own thread, the error last."""
     scan = SmallScan()
     scan.add_noise_scan()
@@ -318,7 +339,7 @@ def test_what_the_reader_warns_of_is_told_before_the_error(start: Any, reading_o
     server = start()
     host = hosts.HostEnd(server.port)
     host.send(hosts.fire(slices=2), lines[0])
-    assert reading_on.wait(LONG_S)
+    reading_on()
     host.send(*lines[1:])
     host.socket.shutdown(socket.SHUT_WR)
     found = host.listen()
