@@ -44,6 +44,8 @@ class Terminal(Watcher):
         typer.echo(f"scheduler {client.scheduler.address if client.scheduler else ''}")
         if client.dashboard_link:
             typer.echo(f"dashboard {client.dashboard_link}")
+        if not client.nthreads():
+            typer.echo("workers   none: the scans wait until some join the scheduler")
 
     def ended(self, answer: dict[str, Any]) -> None:
         """Move the bar."""

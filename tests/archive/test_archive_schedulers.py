@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from archive_trees import archive, whole, write_tree
@@ -16,6 +17,7 @@ from smug_recon.archive import run
 from smug_recon.archive.cluster import Where
 from smug_recon.archive.order import Order
 from smug_recon.archive.plan import Terms
+from smug_recon.archive.progress import Terminal
 from smug_recon.errors import ConfigurationError
 
 pytestmark = pytest.mark.usefixtures("fakes")
@@ -95,10 +97,15 @@ def test_workers_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_workers_of_a_machine_share_its_gpus() -> None:
-    from types import SimpleNamespace
-
     from smug_recon.archive.warm import environment
 
     devices = [environment(SimpleNamespace(name=n), 2, 2)["CUDA_VISIBLE_DEVICES"] for n in range(4)]
     assert devices == ["0", "1", "0", "1"]
     assert environment(SimpleNamespace(name=3), 2, 1) == {"OMP_NUM_THREADS": "2"}
+
+
+def test_a_scheduler_without_workers_is_waited_for_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+    for threads, said in (({}, True), ({"tcp://10.0.0.7:1": 1}, False)):
+        client = SimpleNamespace(scheduler=None, dashboard_link="", nthreads=lambda threads=threads: threads)
+        Terminal().started(client)  # type: ignore[arg-type]
+        assert ("the scans wait" in capsys.readouterr().out) == said
