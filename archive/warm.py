@@ -145,9 +145,7 @@ class WarmPool(WorkerPlugin):
         self._idle: list[WarmProcess] = []
         self._busy: set[WarmProcess] = set()
         self.gone = False
-        own = getattr(
-            worker, "local_directory", None
-        )  # what a killed worker leaves there Dask removes at its next start
+        own = getattr(worker, "local_directory", None)  # Dask clears it after a kill
         self._folder = Path(tempfile.mkdtemp(prefix="smug-recon-archive-", dir=own))
         self.started = 0
         (self._folder / "model.pt").write_bytes(self.model)
