@@ -13,6 +13,7 @@ import pytest
 
 from smug_recon.gadgets.solve.card import Card
 from smug_recon.gadgets.wire.protocol import Limits
+from smug_recon.scanner import session
 from smug_recon.scanner.catalogue import Catalogue
 from smug_recon.scanner.house import House, Settings
 from smug_recon.scanner.models import Models
@@ -20,6 +21,7 @@ from smug_recon.scanner.server import Server
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gadgets"))
 from conventional import ConventionalModel
+from reading_on import LONG_S
 
 
 class WatchedModel(ConventionalModel):
@@ -71,3 +73,19 @@ def start(model: WatchedModel) -> Iterator[Start]:
         thread.join(5)
         assert not thread.is_alive()
     assert threading.active_count() <= before + 1
+
+
+@pytest.fixture
+def reading_on(monkeypatch: Any) -> Callable[[], None]:
+    """Waits until a session, or one more of them, reads on; before, while its model is being loaded, its own thread reads."""
+    begun, usual = threading.Semaphore(0), session.Host.halt
+
+    def noted(host: session.Host, on: bool) -> None:
+        usual(host, on)
+        begun.release()
+
+    def wait() -> None:
+        assert begun.acquire(timeout=LONG_S), "no session reads on"
+
+    monkeypatch.setattr(session.Host, "halt", noted)
+    return wait
