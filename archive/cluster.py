@@ -8,13 +8,12 @@ import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import dask
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
-from smug_recon.errors import ConfigurationError
+from smug_recon.scheduler import client_of
 
 LOOPBACK = "127.0.0.1"
 CONNECT_S = 60
@@ -108,7 +107,8 @@ def _silent(name: str) -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _client_of(where: Where) -> Any:
+def _client_of(where: Where) -> Client:
+    assert where.scheduler is not None
     security = None
     if where.tls is not None:
         authority, certificate, key = where.tls
@@ -118,11 +118,4 @@ def _client_of(where: Where) -> Any:
             tls_client_key=key,
             require_encryption=True,
         )
-    try:
-        return Client(where.scheduler, security=security, timeout=CONNECT_S)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise ConfigurationError(
-            f"no Dask scheduler at {where.scheduler} ({error})",
-            "the address of a dask.distributed scheduler, such as tcp://host:8786",
-            "check the address, that it runs the same version of Dask, and whether it wants --tls",
-        ) from None
+    return client_of(where.scheduler, CONNECT_S, security=security)

@@ -21,6 +21,7 @@ from smug_recon.robustness.attacked import perturbation_of
 from smug_recon.robustness.doing import Done, Study, said
 from smug_recon.robustness.jobs import Job
 from smug_recon.robustness.worker import Answer, Place, cpu, perform, software
+from smug_recon.scheduler import client_of
 
 log = logging.getLogger(__name__)
 
@@ -66,15 +67,7 @@ def connected(workers: int, scheduler: str | None) -> Iterator[Any]:
         ):
             yield client
         return
-    try:
-        client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"no Dask scheduler at {scheduler} ({said(error)})",
-            "the address that dask scheduler prints, tcp://HOST:PORT",
-            "start one, or leave --scheduler out",
-        ) from None
-    with client:
+    with client_of(scheduler, CONNECT_S, set_as_default=False) as client:
         yield client
 
 

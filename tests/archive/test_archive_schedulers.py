@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from archive_trees import archive, whole, write_tree
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 from distributed.security import Security
 
 from smug_recon.archive import cluster as cluster_module
@@ -29,8 +29,11 @@ def test_no_scheduler_is_a_configuration_error(
 ) -> None:
     monkeypatch.setattr(cluster_module, "CONNECT_S", 1)
     raw = write_tree(tmp_path / "raw", a="image")
-    with pytest.raises(ConfigurationError, match="no Dask scheduler"):
+    clients = len(Client._instances)
+    with pytest.raises(ConfigurationError, match="no Dask scheduler") as held:
         archive(order, raw, tmp_path / "out", "tcp://127.0.0.1:9")
+    # Collected later, in the middle of the start of another one, it would wait for ever for a lock of its own thread.
+    assert held.value is not None and len(Client._instances) == clients
     with pytest.raises(ConfigurationError, match="no folder"):
         archive(order, tmp_path / "nowhere", tmp_path / "out", "tcp://127.0.0.1:9")
     gc.collect()
