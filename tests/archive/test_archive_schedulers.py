@@ -33,11 +33,12 @@ def test_no_scheduler_is_a_configuration_error(
 ) -> None:
     monkeypatch.setattr(cluster_module, "CONNECT_S", 1)
     raw = write_tree(tmp_path / "raw", a="image")
+    gc.collect()
     clients = clients_alive()
     with pytest.raises(ConfigurationError, match="no Dask scheduler") as held:
         archive(order, raw, tmp_path / "out", "tcp://127.0.0.1:9")
     # Collected later, in the middle of the start of another one, it would wait for ever for a lock of its own thread.
-    assert held.value is not None and clients_alive() == clients
+    assert held.value is not None and clients_alive() <= clients
     with pytest.raises(ConfigurationError, match="no folder"):
         archive(order, tmp_path / "nowhere", tmp_path / "out", "tcp://127.0.0.1:9")
     gc.collect()
