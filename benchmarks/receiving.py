@@ -50,12 +50,13 @@ def run(size: Size) -> Result:
         return 100 * SCANNER_LINES_PER_S * cpu_s / count
 
     rows = [speed_row(f"{READER} against {STOCK}", times, STOCK, READER)]
-    chain, reader = times[CHAIN].cpu_s, times[READER].cpu_s
-    both = [share(a + b) for a, b in zip(chain, reader, strict=True)]
-    value = share(times[CHAIN].median_cpu_s + times[READER].median_cpu_s)
-    note = f"{CHAIN} alone {share(times[CHAIN].median_cpu_s):.2f} %"
-    name = "reading and chain before the network at 333 lines/s"
-    rows.append(Row(name, "% of a core", value, min(both), max(both), 5.0, at_least=False, note=note))
+    chain, reader = times[CHAIN], times[READER]
+    both = [share(a + b) for a, b in zip(chain.cpu_s, reader.cpu_s, strict=True)]
+    alone = [share(seconds) for seconds in chain.cpu_s]
+    name, unit = f"{CHAIN} at 333 lines/s", "% of a core"
+    rows.append(Row(name, unit, share(chain.median_cpu_s), min(alone), max(alone), 5.0, at_least=False))
+    value = share(chain.median_cpu_s + reader.median_cpu_s)
+    rows.append(Row(f"{name}, reading and sending to it included", unit, value, min(both), max(both)))
     coils, samples = readouts[-1].data.shape
     about = f"{count} lines, noise scan and one slice, {coils} coils x {samples} samples, one thread."
     return Result("receiving", size.name, about, measured_on, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -16,28 +17,30 @@ _AT_ONCE = (
 _DEPENDENT = 1e-6  # share of a channel's variance that the channels before it do not explain
 
 
-def noise_covariance(samples_cn: Tensor) -> Tensor:
+def noise_covariance(samples_cn: Tensor | Sequence[Tensor]) -> Tensor:
     """Return the noise covariance ``C = E[n n^H] = sum_n n n^H / N``, complex64, shape (c, c).
 
     The variance is that of the complex sample, the sum of the variances of its two parts; no mean is
     subtracted, since receiver noise has none.
 
     Args:
-        samples_cn: complex noise samples, all noise readouts one after the other.
+        samples_cn: complex noise samples, all noise readouts one after the other, or one by one.
 
     Raises:
         DataError: fewer than two samples for each channel, or samples that are not finite.
     """
-    coils, count = samples_cn.shape
+    readouts_cn = [samples_cn] if isinstance(samples_cn, Tensor) else samples_cn
+    coils, count = readouts_cn[0].shape[0], sum(part_cn.shape[1] for part_cn in readouts_cn)
     if count < 2 * coils:
         raise DataError(
             f"{count} noise samples for {coils} receive channels",
             f"at least {2 * coils} samples",
             "acquire a longer noise scan or switch prewhitening off",
         )
-    covariance_cc = torch.zeros((coils, coils), dtype=torch.complex128, device=samples_cn.device)
-    for part_cn in samples_cn.split(_AT_ONCE, dim=1):
-        covariance_cc += part_cn @ part_cn.mH
+    covariance_cc = torch.zeros((coils, coils), dtype=torch.complex128, device=readouts_cn[0].device)
+    for readout_cn in readouts_cn:
+        for part_cn in readout_cn.split(_AT_ONCE, dim=1):
+            covariance_cc += part_cn @ part_cn.mH
     covariance_cc /= count
     if not bool(torch.isfinite(torch.view_as_real(covariance_cc)).all()):
         raise DataError(

@@ -132,17 +132,15 @@ class NoiseScan:
             [(int(r.active_channels), float(r.sample_time_us)) for r in self._readouts]
         )
         ordered = _as_acquired(self._readouts)
-        samples_cn = torch.from_numpy(
-            np.concatenate([noise_samples(r, self._dwell_us) for r in ordered], axis=1)
-        )
+        readouts_cn = [torch.from_numpy(noise_samples(r, self._dwell_us)) for r in ordered]
         self._readouts = []
-        coils, count = samples_cn.shape
+        coils, count = readouts_cn[0].shape[0], sum(readout_cn.shape[1] for readout_cn in readouts_cn)
         if count < 2 * coils:
             self.report.warn(
                 f"the noise scan has {count} samples for {coils} coils, too few: no prewhitening"
             )
             return
-        covariance_cc = noise_covariance(samples_cn)
+        covariance_cc = noise_covariance(readouts_cn)
         if not bool(covariance_cc.any()):
             self.report.warn("the noise scan holds nothing but zeros: no prewhitening")
             return
