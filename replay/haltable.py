@@ -61,7 +61,9 @@ class HaltablePipe(io.RawIOBase):
 
 
 def haltable(file: BinaryIO) -> HaltablePipe | None:
-    """The same file, haltable; None where there is no descriptor to wait for."""
+    """The same file, haltable; None where there is no descriptor to wait for, or no way to wait for two (Windows)."""
+    if not hasattr(select, "poll"):
+        return None
     try:
         return HaltablePipe(file)
     except io.UnsupportedOperation:

@@ -14,6 +14,7 @@ import pytest
 
 from smug_recon.replay import open_raw
 from smug_recon.replay.direct import open_here
+from smug_recon.replay.haltable import haltable
 from smug_recon.spool.record import OWNER, reading, take_lock
 
 
@@ -53,3 +54,9 @@ def test_a_file_that_cannot_be_locked_is_an_error_and_a_spool_without_locks_is_r
         take_lock(owner)
     with reading(tmp_path) as over:
         assert over
+
+
+def test_a_pipe_that_cannot_be_waited_for_is_read_in_one_thread(bare, tmp_path):
+    (tmp_path / "raw").write_bytes(b"1")
+    with (tmp_path / "raw").open("rb") as file:
+        assert haltable(file) is None
