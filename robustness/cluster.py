@@ -7,6 +7,7 @@ evaluation at once instead of failing its jobs one by one.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import secrets
 import time
@@ -122,11 +123,12 @@ def _in_turn(
         held.setdefault(leader, []).append(number)
     given: dict[str, tuple[int, Any]] = {}
     ended: SimpleQueue[Any] = SimpleQueue()
+    asked = itertools.count()
 
     def fill() -> None:
         while ready and len(given) < IN_FLIGHT:
             number = ready.popleft()
-            name = f"evaluate-{number}{place.token}"
+            name = f"evaluate-{number}-{next(asked)}{place.token}"
             future = client.submit(
                 perform, study, number, jobs[number].key, place, key=name, priority=-number
             )
@@ -138,8 +140,12 @@ def _in_turn(
     while given:
         future = next_end(ended, client, patience_s)
         number, _ = given.pop(future.key)
-        yield _told(future, number, heed)
-        ready.extendleft(reversed(held.pop(number, [])))
+        told = _told(future, number, heed)
+        if told is None:
+            ready.appendleft(number)
+        else:
+            yield told
+            ready.extendleft(reversed(held.pop(number, [])))
         fill()
 
 
@@ -168,17 +174,27 @@ def next_end(ended: SimpleQueue[Any], client: Any, patience_s: float | None) -> 
             )
 
 
-def _told(future: Any, number: int, heed: Callable[[str], None]) -> Done:
-    """Return how a job ended, from what Dask knows of it."""
-    if future.status == "finished":
-        answer: Answer = future.result()
-        if answer.misfit is not None:
-            found, expected, remedy = answer.misfit
-            raise ConfigurationError(f"on a worker {found}", expected, remedy)
-        heed(answer.cpu)
-        return answer.done
-    if future.status == "error":
-        return Done(number, said(future.exception()))
+def _told(future: Any, number: int, heed: Callable[[str], None]) -> Done | None:
+    """Return how a job ended, from what Dask knows of it; None where its worker died before it could say so: ask another."""
+    from distributed import CancelledError
+    from distributed import TimeoutError as TimedOut
+
+    try:
+        if future.status == "finished":
+            answer: Answer = future.result(timeout=LOOK_S)
+            if answer.misfit is not None:
+                found, expected, remedy = answer.misfit
+                raise ConfigurationError(f"on a worker {found}", expected, remedy)
+            heed(answer.cpu)
+            return answer.done
+        if future.status == "error":
+            return Done(number, said(future.exception(timeout=LOOK_S)))
+    except TimedOut:
+        return None
+    except CancelledError:
+        pass
+    if future.status in ("lost", "pending"):
+        return None
     raise OutputError(
         f"a job that the scheduler has dropped ({future.status})",
         "a scheduler that lives as long as the evaluation",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recomputed
 
 from smug_recon.physics import sense_adjoint
-from smug_recon.training.adversarial import attacked, jittered, worst_start
+from smug_recon.training.adversarial import attacked, drawn, jittered, worst_start
 from smug_recon.training.batches import Batch
 from smug_recon.training.config import StageConfig, TrainingConfig
 from smug_recon.training.distributed import Team
@@ -115,11 +115,14 @@ class Trainer:
             self.network.iterations = stage.iterations or self.config.network.iterations
             if stage.jitter > 0:
                 batch = replace(batch, kspace_bcyx=jittered(batch, stage.jitter))
-            domain = None if stage.attack is None else stage.attack.domain
-            if domain == "kspace":
-                batch = replace(batch, kspace_bcyx=attacked(self.network, batch, stage))
+            attack = drawn(stage.attacks)
+            if attack is not None and attack.domain == "kspace":
+                kspace_bcyx = attacked(self.network, batch, attack, stage.samples)
+                batch = replace(batch, kspace_bcyx=kspace_bcyx)
             adjoint_byx = sense_adjoint(batch.kspace_bcyx, batch.maps_bcyx, batch.mask_by)
-            start_byx = worst_start(self.network, adjoint_byx, batch, stage) if domain == "start" else None
+            start_byx = None
+            if attack is not None and attack.domain == "start":
+                start_byx = worst_start(self.network, adjoint_byx, batch, attack, stage.samples)
             loss, image_byx = ustab_loss(self.network, adjoint_byx, batch, stage, start_byx)
         return loss, float(psnr_db(image_byx.detach(), batch.target_byx).mean())
 

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,14 +22,16 @@ from smug_recon.errors import ConfigurationError, OutputError
 from smug_recon.robustness import cluster
 from smug_recon.robustness.cluster import connected, leaders, spread
 from smug_recon.robustness.config import AttackAxis, Axes, EvaluationConfig, NoiseAxis
-from smug_recon.robustness.doing import Study
+from smug_recon.robustness.doing import Done, Study
 from smug_recon.robustness.evaluate import evaluate
 from smug_recon.robustness.jobs import Job, load, plan_jobs
 from smug_recon.robustness.rows import all_rows
 from smug_recon.robustness.summary import summarise, write_results
-from smug_recon.robustness.worker import Place, perform, software
+from smug_recon.robustness.worker import Answer, Place, perform, software
 
-pytest.importorskip("distributed", reason="needs Dask: pip install smug-recon[archive]")
+CancelledError = pytest.importorskip(
+    "distributed", reason="needs Dask: pip install smug-recon[archive]"
+).CancelledError
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +177,53 @@ def test_a_worker_that_sees_something_else_ends_the_evaluation(
     monkeypatch.setattr(cluster, "CONNECT_S", 1)
     with pytest.raises(ConfigurationError, match="no Dask scheduler"):
         evaluate(study, tmp_path, scheduler="tcp://127.0.0.1:9")
+
+
+class Fickle:
+    """A client whose every job ends a given number of times as ``how`` before its answer can be fetched."""
+
+    def __init__(self, how: str, times: int) -> None:
+        self.how, self.times, self.asked = how, times, Counter[int]()
+
+    def submit(self, function: Any, study: Study, number: int, *others: Any, key: str, priority: int) -> Any:
+        self.asked[number] += 1
+        return self.Ending(key, number, self.how if self.asked[number] <= self.times else "finished")
+
+    class Ending:
+        def __init__(self, key: str, number: int, how: str) -> None:
+            self.key, self.number, self.how = key, number, how
+            self.status = "finished" if how in ("slow", "cut") else how
+
+        def add_done_callback(self, callback: Any) -> None:
+            callback(self)
+
+        def result(self, timeout: float) -> Answer:
+            if self.how == "slow":
+                raise TimeoutError
+            if self.how == "cut":
+                self.status = "cancelled"
+                raise CancelledError
+            return Answer(Done(self.number), None, cluster.cpu())
+
+
+@pytest.mark.parametrize("how", ["lost", "pending", "slow"])
+def test_an_answer_that_dies_with_its_worker_is_asked_for_again(
+    study: EvaluationConfig, tmp_path: Path, how: str
+) -> None:
+    jobs, client = plan_jobs(study), Fickle(how, 2)
+    ended = [
+        done.number for done in spread(client, Study(study, tmp_path, "cpu", "x"), jobs, range(len(jobs)))
+    ]
+    assert sorted(ended) == list(range(len(jobs)))
+    assert set(client.asked.values()) == {3}
+
+
+@pytest.mark.parametrize("how", ["cancelled", "cut"])
+def test_a_scheduler_that_drops_a_job_ends_the_evaluation(
+    study: EvaluationConfig, tmp_path: Path, how: str
+) -> None:
+    with pytest.raises(OutputError, match="dropped"):
+        list(spread(Fickle(how, 1), Study(study, tmp_path, "cpu", "x"), plan_jobs(study), [0]))
 
 
 def test_without_any_worker_it_is_said_and_then_given_up(

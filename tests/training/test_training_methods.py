@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from smug_recon.errors import ConfigurationError
 from smug_recon.physics import sense_adjoint
-from smug_recon.training.adversarial import attacked, jittered, worst_start
+from smug_recon.training.adversarial import attacked, drawn, jittered, worst_start
 from smug_recon.training.ball import Ball
 from smug_recon.training.batches import Batch, ScanBatches
 from smug_recon.training.config import AttackConfig, StageConfig, TrainingConfig, load_config
@@ -77,14 +77,9 @@ def test_an_attack_hurts_more_than_noise_of_its_energy(
 ) -> None:
     batch, trainer = batch_of(config), Trainer(config, tmp_path)
     strength = 0.1 if norm == "linf" else 2.0
-    stage = StageConfig(
-        task="unroll",
-        updates=1,
-        samples=0,
-        attack=AttackConfig(strength=strength, norm=norm, steps=8),  # type: ignore[arg-type]
-    )
+    attack = AttackConfig(strength=strength, norm=norm, steps=8)  # type: ignore[arg-type]
     torch.manual_seed(0)
-    worst = attacked(trainer.network, batch, stage)
+    worst = attacked(trainer.network, batch, attack, 0)
     change = worst - batch.kspace_bcyx
     noise = torch.randn_like(change) * (change != 0)
     noise *= (change.abs().square().sum([1, 2, 3]) / noise.abs().square().sum([1, 2, 3])).sqrt()[
@@ -108,7 +103,7 @@ def test_the_worst_start_hurts_more_than_a_noisy_one_and_leaves_the_data_alone(
     stage = StageConfig(task="unroll", updates=1, samples=0, attack=attack)
     adjoint = sense_adjoint(batch.kspace_bcyx, batch.maps_bcyx, batch.mask_by)
     torch.manual_seed(0)
-    worst = worst_start(trainer.network, adjoint, batch, stage)
+    worst = worst_start(trainer.network, adjoint, batch, attack, 0)
     change = worst - adjoint
     noise = torch.randn_like(change)
     noise *= (change.abs().square().sum([1, 2]) / noise.abs().square().sum([1, 2])).sqrt()[:, None, None]
@@ -121,6 +116,20 @@ def test_the_worst_start_hurts_more_than_a_noisy_one_and_leaves_the_data_alone(
 
     assert error(worst) > error(adjoint + noise) and error(worst) > error(adjoint)
     assert trainer.loss(batch, stage)[0].isfinite()
+
+
+def test_of_several_attacks_every_batch_draws_one() -> None:
+    several = [AttackConfig(strength=0.1), AttackConfig(strength=0.2, domain="start")]
+    torch.manual_seed(3)
+    met = [drawn(several) for _ in range(200)]
+    assert 70 < met.count(several[0]) == 200 - met.count(several[1]) < 130
+    torch.manual_seed(3)
+    assert [drawn(several) for _ in range(200)] == met
+    before = torch.get_rng_state()
+    assert drawn(several[:1]) is several[0] and drawn([]) is None
+    assert torch.equal(torch.get_rng_state(), before)  # what has no choice draws nothing
+    stage = StageConfig.model_validate({"task": "unroll", "updates": 1, "attack": several})
+    assert stage.attacks == tuple(several) and StageConfig(task="unroll", updates=1).attacks == ()
 
 
 def test_rs_e2e_has_no_start_of_its_own_to_attack(config: TrainingConfig) -> None:
