@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from smug_recon.errors import StreamError
-from smug_recon.gadgets.wire.connection import WRITERS
-from smug_recon.gadgets.wire.sockets import GuardedSocket
+from smug_recon.gadgets.wire.sending import SendingSocket
+from smug_recon.gadgets.wire.writers import WRITERS
 from smug_recon.replay import wire
 
 FILE_BYTES = 2**20
@@ -41,7 +41,7 @@ class MessagePipe:
         parts = _Parts()
         for kind, writer in WRITERS:
             if isinstance(item, kind):
-                writer(cast(GuardedSocket, parts), item)
+                writer(cast(SendingSocket, parts), item)
                 break
         else:
             raise StreamError(

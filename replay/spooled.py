@@ -13,17 +13,13 @@ import numpy as np
 
 from smug_recon.errors import ConfigurationError, DataError, StreamError
 from smug_recon.gadgets.wire import protocol, readers
-from smug_recon.gadgets.wire.sockets import GuardedSocket
+from smug_recon.gadgets.wire.receiving import ReceivingSocket
 from smug_recon.replay import wire
 from smug_recon.replay.mrdstream import StreamRaw
 from smug_recon.spool.folder import spools
 from smug_recon.spool.record import PIPELINE, STREAM, is_spool, read_record, reading
 
-FRONT_END = {
-    protocol.RECON_DATA: readers.read_recon_data,
-    protocol.IMAGE_ARRAY: readers.read_image_array,
-    protocol.BUCKET: readers.read_bucket,
-}
+FRONT_END = (protocol.RECON_DATA, protocol.IMAGE_ARRAY, protocol.BUCKET)
 """What Gadgetron's C++ front end sends; how long it is shows only while it is read."""
 MOST_NAMED = 10
 log = logging.getLogger(__name__)
@@ -109,8 +105,8 @@ class _Recorder:
 def _front_end_item(message_id: int, recorder: _Recorder) -> None:
     """Read what Gadgetron's front end has sent, to see where it ends; StreamError."""
     try:
-        FRONT_END[message_id](cast(GuardedSocket, recorder))
-    except (ValueError, TypeError, OverflowError, LookupError, MemoryError) as error:
+        readers.READERS[message_id](cast(ReceivingSocket, recorder))
+    except readers.UNREADABLE as error:
         raise StreamError(
             f"a message {message_id} that cannot be read ({type(error).__name__})",
             "a message of the Gadgetron protocol",

@@ -20,7 +20,7 @@ from smug_recon.gadgets.wire.readers import read_text
 from smug_recon.gadgets.wire.xml import parse, refuse_entities
 from smug_recon.pipeline import DEFAULT_PIPELINE, Pipeline
 from smug_recon.scanner.catalogue import Catalogue, parameters
-from smug_recon.scanner.wire import SessionSocket
+from smug_recon.scanner.session_socket import SessionSocket
 
 if TYPE_CHECKING:
     import ismrmrd

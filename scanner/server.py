@@ -13,13 +13,13 @@ from dataclasses import replace
 
 from smug_recon.errors import ConfigurationError, StreamError
 from smug_recon.gadgets.wire.peers import Peers
-from smug_recon.gadgets.wire.sockets import Tap
+from smug_recon.gadgets.wire.receiving import Tap
 from smug_recon.scanner.house import House, stopped
 from smug_recon.scanner.opening import Opening, read_config
 from smug_recon.scanner.session import REFUSED, Account, converse
+from smug_recon.scanner.session_socket import SessionSocket
 from smug_recon.scanner.spooling import Caretaker
 from smug_recon.scanner.status import StatusPage
-from smug_recon.scanner.wire import SessionSocket
 from smug_recon.spool.keeping import Keeping
 
 log = logging.getLogger(__name__)

@@ -21,11 +21,11 @@ from smug_recon.errors import SmugReconError, StreamError
 from smug_recon.gadgets.early import load_and_warm_up, prepare_while_reading
 from smug_recon.gadgets.timing import Report
 from smug_recon.gadgets.wire.connection import GuardedConnection
-from smug_recon.gadgets.wire.sockets import Tap
+from smug_recon.gadgets.wire.receiving import Tap
 from smug_recon.scanner.log_lines import LogLines
 from smug_recon.scanner.onlookers import Onlooker
 from smug_recon.scanner.opening import FIRE, Opening, read_opening
-from smug_recon.scanner.wire import SessionSocket, text_message
+from smug_recon.scanner.session_socket import SessionSocket, text_message
 from smug_recon.spool.keeping import Keeping
 
 if TYPE_CHECKING:

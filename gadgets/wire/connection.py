@@ -19,7 +19,6 @@ from xml.etree.ElementTree import Element
 import ismrmrd
 from gadgetron.external import Connection
 from gadgetron.types.acquisition_bucket import AcquisitionBucket
-from gadgetron.types.image_array import ImageArray
 from gadgetron.types.recon_data import ReconData
 
 from smug_recon.errors import SmugReconError, StreamError
@@ -27,26 +26,12 @@ from smug_recon.gadgets.items import LAST_IN_MEASUREMENT, LAST_IN_REPETITION, LA
 
 from . import protocol, readers, writers
 from .protocol import Limits
-from .sockets import GuardedSocket, Tap
+from .receiving import Tap
+from .sockets import GuardedSocket
 from .stopping import Stopped, stoppable
 
 log = logging.getLogger(__name__)
 
-READERS: dict[int, Callable[[GuardedSocket], Any]] = {
-    protocol.ACQUISITION: readers.read_acquisition,
-    protocol.WAVEFORM: readers.read_waveform,
-    protocol.IMAGE: readers.read_image,
-    protocol.IMAGE_ARRAY: readers.read_image_array,
-    protocol.RECON_DATA: readers.read_recon_data,
-    protocol.BUCKET: readers.read_bucket,
-}
-WRITERS: list[tuple[type, Callable[[GuardedSocket, Any], None]]] = [
-    (ReconData, writers.write_recon_data),
-    (ImageArray, writers.write_image_array),
-    (ismrmrd.Image, writers.write_image),
-    (ismrmrd.Waveform, writers.write_waveform),
-    (ismrmrd.Acquisition, writers.write_acquisition),
-]
 LOOK_S = 0.05
 """How often a wait for the next item looks whether it was halted, in seconds."""
 LAST = LAST_IN_SLICE | LAST_IN_REPETITION | LAST_IN_MEASUREMENT
@@ -66,10 +51,10 @@ class GuardedConnection:
         held = connection.socket
         self._wire = held if isinstance(held, GuardedSocket) else GuardedSocket(held.socket, limits)
         connection.socket = self._wire
-        for identifier, reader in READERS.items():
+        for identifier, reader in readers.READERS.items():
             connection.add_reader(identifier, reader)
         # Not add_writer: what gadgetron 1.4.1 registers there takes one argument and is called with two.
-        connection.writers[:0] = [(_accepts(kind), writer) for kind, writer in WRITERS]
+        connection.writers[:0] = [(_accepts(kind), writer) for kind, writer in writers.WRITERS]
 
     @property
     def wire(self) -> GuardedSocket:
@@ -134,7 +119,7 @@ class GuardedConnection:
     def _read(self, identifier: int) -> Any:
         try:
             item = self.connection.readers[identifier](self._wire)
-        except (ValueError, TypeError, OverflowError, LookupError, MemoryError) as error:
+        except readers.UNREADABLE as error:
             raise StreamError(
                 f"a {protocol.NAMES.get(identifier, identifier)} message that cannot be read ({error!r})",
                 "a message of the Gadgetron protocol",
@@ -214,7 +199,7 @@ class GuardedConnection:
     def _skip_to_close(self) -> None:
         while not self._wire.peer_finished:
             identifier = self._wire.begin_message()
-            if identifier in READERS:
+            if identifier in readers.READERS:
                 self._read(identifier)
             else:
                 self._control(identifier)

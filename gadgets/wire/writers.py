@@ -29,10 +29,10 @@ from .protocol import (
     uint64,
 )
 from .readers import ReceivedImage
-from .sockets import GuardedSocket
+from .sending import SendingSocket
 
 
-def write_acquisition(destination: GuardedSocket, acquisition: ismrmrd.Acquisition) -> None:
+def write_acquisition(destination: SendingSocket, acquisition: ismrmrd.Acquisition) -> None:
     """Write one readout; arrays that are not complex64 and float32 of the header's size are refused."""
     header = acquisition.getHead()
     expected = (header.active_channels, header.number_of_samples)
@@ -43,13 +43,13 @@ def write_acquisition(destination: GuardedSocket, acquisition: ismrmrd.Acquisiti
     acquisition.serialize_into(destination.write)
 
 
-def write_waveform(destination: GuardedSocket, waveform: ismrmrd.Waveform) -> None:
+def write_waveform(destination: SendingSocket, waveform: ismrmrd.Waveform) -> None:
     """Write one waveform."""
     destination.write(uint16.pack(WAVEFORM))
     waveform.serialize_into(destination.write)
 
 
-def write_image(destination: GuardedSocket, image: ismrmrd.Image) -> None:
+def write_image(destination: SendingSocket, image: ismrmrd.Image) -> None:
     """Write one image of uint16, uint32, float32/64 or complex64/128; any other is a StreamError."""
     header = image.getHead()
     pixels = image.data
@@ -72,7 +72,7 @@ def write_image(destination: GuardedSocket, image: ismrmrd.Image) -> None:
     destination.write(pixels.tobytes())
 
 
-def write_image_array(destination: GuardedSocket, images: ImageArray) -> None:
+def write_image_array(destination: SendingSocket, images: ImageArray) -> None:
     """Write an ImageArray; the data are cast to complex64."""
     destination.write(uint16.pack(IMAGE_ARRAY))
     _write_array(destination, images.data, np.complex64)
@@ -84,7 +84,7 @@ def write_image_array(destination: GuardedSocket, images: ImageArray) -> None:
     _optional(destination, images.acq_headers, _write_object_array)
 
 
-def write_recon_data(destination: GuardedSocket, recon: ReconData) -> None:
+def write_recon_data(destination: SendingSocket, recon: ReconData) -> None:
     """Write ReconData; data are cast to complex64, trajectories and densities to float32."""
     destination.write(uint16.pack(RECON_DATA))
     destination.write(uint64.pack(len(recon.bits)))
@@ -102,46 +102,56 @@ def _check(what: str, array: np.ndarray, shape: tuple[int, ...], dtype: Any) -> 
         )
 
 
-def _write_byte_string(destination: GuardedSocket, text: bytes) -> None:
+def _write_byte_string(destination: SendingSocket, text: bytes) -> None:
     destination.write(uint64.pack(len(text)))
     destination.write(text)
 
 
-def _optional(destination: GuardedSocket, item: Any, writer: Callable[[GuardedSocket, Any], None]) -> None:
+def _optional(destination: SendingSocket, item: Any, writer: Callable[[SendingSocket, Any], None]) -> None:
     destination.write(b"\0" if item is None else b"\1")
     if item is not None:
         writer(destination, item)
 
 
-def _write_dimensions(destination: GuardedSocket, shape: tuple[int, ...]) -> None:
+def _write_dimensions(destination: SendingSocket, shape: tuple[int, ...]) -> None:
     destination.write(np.asarray([len(shape), *shape], dtype="<u8").tobytes())
 
 
-def _write_array(destination: GuardedSocket, array: Any, dtype: type) -> None:
+def _write_array(destination: SendingSocket, array: Any, dtype: type) -> None:
     values: np.ndarray = np.asarray(array).astype(dtype, copy=False)
     _write_dimensions(destination, values.shape)
     destination.write(values.tobytes(order="F"))
 
 
-def _write_float_array(destination: GuardedSocket, array: Any) -> None:
+def _write_float_array(destination: SendingSocket, array: Any) -> None:
     _write_array(destination, array, np.float32)
 
 
-def _write_object_array(destination: GuardedSocket, headers: np.ndarray) -> None:
+def _write_object_array(destination: SendingSocket, headers: np.ndarray) -> None:
     _write_dimensions(destination, headers.shape)
     for header in headers.ravel(order="F"):
         destination.write(header)
 
 
-def _write_waveforms(destination: GuardedSocket, waveforms: list[ismrmrd.Waveform]) -> None:
+def _write_waveforms(destination: SendingSocket, waveforms: list[ismrmrd.Waveform]) -> None:
     destination.write(uint64.pack(len(waveforms)))
     for waveform in waveforms:
         waveform.serialize_into(destination.write)
 
 
-def _write_buffer(destination: GuardedSocket, buffer: ReconBuffer) -> None:
+def _write_buffer(destination: SendingSocket, buffer: ReconBuffer) -> None:
     _write_array(destination, buffer.data, np.complex64)
     _optional(destination, buffer.trajectory, _write_float_array)
     _optional(destination, buffer.density, _write_float_array)
     _write_object_array(destination, buffer.headers)
     destination.write(buffer.sampling)
+
+
+WRITERS: list[tuple[type, Callable[[SendingSocket, Any], None]]] = [
+    (ReconData, write_recon_data),
+    (ImageArray, write_image_array),
+    (ismrmrd.Image, write_image),
+    (ismrmrd.Waveform, write_waveform),
+    (ismrmrd.Acquisition, write_acquisition),
+]
+"""The writer of every kind of item that can be sent."""

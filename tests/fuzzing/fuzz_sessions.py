@@ -72,7 +72,7 @@ def opening() -> Callable[[bytes], None]:
     from smug_recon.scanner import catalogue as shipped
     from smug_recon.scanner.catalogue import Catalogue
     from smug_recon.scanner.opening import read_opening
-    from smug_recon.scanner.wire import SessionSocket
+    from smug_recon.scanner.session_socket import SessionSocket
 
     limits, catalogue, never = Limits(**SMALL_LIMITS), Catalogue(), threading.Event()
     shipped.load_pipeline = cache(shipped.load_pipeline)

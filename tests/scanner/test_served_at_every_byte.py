@@ -15,11 +15,11 @@ import pytest
 from every_kind import MESSAGES
 
 from smug_recon.gadgets.wire.protocol import Limits
-from smug_recon.scanner import catalogue, opening, session, wire
+from smug_recon.scanner import catalogue, opening, session, session_socket
 from smug_recon.scanner.catalogue import Catalogue
 from smug_recon.scanner.house import House, Settings
 from smug_recon.scanner.session import DONE, EMPTY, FAILED, Account, converse
-from smug_recon.scanner.wire import SessionSocket
+from smug_recon.scanner.session_socket import SessionSocket
 
 MOMENT_S = 1e-4
 HASTY = Limits(stall_seconds=MOMENT_S, drain_seconds=5.0, drain_idle_seconds=MOMENT_S)
@@ -39,7 +39,7 @@ def house(monkeypatch: pytest.MonkeyPatch) -> House:
     header = ismrmrd.xsd.CreateFromDocument(parent.HEADER_XML)
     monkeypatch.setattr(opening, "_parsed", lambda text: header)
     monkeypatch.setattr(catalogue, "settable", list)
-    monkeypatch.setattr(wire, "TICK_S", MOMENT_S)
+    monkeypatch.setattr(session_socket, "TICK_S", MOMENT_S)
 
     def take_all(host: Any, opened: Any, house: House, account: Account) -> None:
         account.received = sum(1 for _ in host)

@@ -12,15 +12,16 @@ from reading_on import LONG_S, PATIENT
 
 from smug_recon.errors import StreamError
 from smug_recon.gadgets.wire.protocol import Limits
-from smug_recon.scanner import wire
-from smug_recon.scanner.wire import SessionSocket
+from smug_recon.gadgets.wire.sending import SendingSocket
+from smug_recon.scanner import session_socket
+from smug_recon.scanner.session_socket import SessionSocket
 
 
 def test_silence_is_counted_from_the_last_moment_of_work_and_never_excused_within_a_message(
     monkeypatch: Any,
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(wire.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(session_socket.time, "monotonic", lambda: now[0])
     near, far = socket.socketpair()
     with near, far:
         held = SessionSocket(near, Limits(stall_seconds=5.0), 10.0, threading.Event())
@@ -41,7 +42,7 @@ def test_silence_is_counted_from_the_last_moment_of_work_and_never_excused_withi
 def test_a_reader_that_is_halted_within_a_message_may_end_it_in_a_moment(monkeypatch: Any) -> None:
     """Then the stream is still in step and can be read to its end; a host that trickles is not waited for."""
     now = [0.0]
-    monkeypatch.setattr(wire.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(session_socket.time, "monotonic", lambda: now[0])
     near, far = socket.socketpair()
     with near, far:
         held = SessionSocket(near, PATIENT, 10.0, threading.Event())
@@ -50,7 +51,7 @@ def test_a_reader_that_is_halted_within_a_message_may_end_it_in_a_moment(monkeyp
         held.halt(True)
         far.sendall(b"12")
         assert held.read(2) == b"12"
-        now[0] = 2 * wire.FINISH_S
+        now[0] = 2 * session_socket.FINISH_S
         far.sendall(b"34")
         with pytest.raises(StreamError, match="halted"):
             held.read(2)
@@ -66,12 +67,12 @@ def test_a_reader_that_is_halted_within_a_message_may_end_it_in_a_moment(monkeyp
 
 def test_a_large_image_is_taken_slowly_and_ticks_do_not_cut_it(monkeypatch: Any) -> None:
     """Sending ticks as reading does; only a host that takes no byte for the stall time is given up."""
-    monkeypatch.setattr(wire, "TICK_S", 0.01)
+    monkeypatch.setattr(session_socket, "TICK_S", 0.01)
     near, far = socket.socketpair()
     with near, far:
         near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         held = SessionSocket(near, Limits(stall_seconds=1000.0), 10.0, threading.Event())
-        timeouts, usual = [], wire.GuardedSocket._send_once
+        timeouts, usual = [], SendingSocket._send_once
 
         def noted(self: Any, parts: Any) -> int:
             try:
@@ -81,7 +82,7 @@ def test_a_large_image_is_taken_slowly_and_ticks_do_not_cut_it(monkeypatch: Any)
                 taking.set()
                 raise
 
-        monkeypatch.setattr(wire.GuardedSocket, "_send_once", noted)
+        monkeypatch.setattr(SendingSocket, "_send_once", noted)
         taking, found = threading.Event(), bytearray()
 
         def take() -> None:
@@ -94,9 +95,9 @@ def test_a_large_image_is_taken_slowly_and_ticks_do_not_cut_it(monkeypatch: Any)
         held.write(bytes(1 << 20))
         held.flush()
         taker.join(LONG_S)
-        assert timeouts and len(found) == 1 << 20 and near.gettimeout() == wire.TICK_S
+        assert timeouts and len(found) == 1 << 20 and near.gettimeout() == session_socket.TICK_S
         held.hurry()
-        monkeypatch.setattr(wire, "QUICK_S", 0.05)
+        monkeypatch.setattr(session_socket, "QUICK_S", 0.05)
         held.write(bytes(1 << 22))
         with pytest.raises(StreamError, match=r"took no byte for 0\.05 s"):
             held.flush()

@@ -19,10 +19,10 @@ from small_scan import SmallScan, header
 
 from smug_recon.gadgets import read_on, run
 from smug_recon.gadgets.read_on import ReadOn
-from smug_recon.gadgets.wire.sockets import READ_AHEAD_BYTES
+from smug_recon.gadgets.wire.receiving import READ_AHEAD_BYTES
 from smug_recon.pipeline import load_pipeline
-from smug_recon.scanner import wire
-from smug_recon.scanner.wire import SessionSocket
+from smug_recon.scanner import session_socket
+from smug_recon.scanner.session_socket import SessionSocket
 
 
 def test_the_images_are_those_of_one_thread_bit_for_bit(start: Any, model: Any, monkeypatch: Any) -> None:
@@ -100,7 +100,7 @@ def test_a_host_may_wait_for_its_images_for_as_long_as_they_take(
     start: Any, model: Any, monkeypatch: Any
 ) -> None:
     """It sends its end when it has them. Silence counts while nothing is computed, however many ticks that takes."""
-    monkeypatch.setattr(wire, "TICK_S", 0.02)
+    monkeypatch.setattr(session_socket, "TICK_S", 0.02)
     ticks, looked = [], threading.Event()
     usual = SessionSocket._check_silence
 

@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 from smug_recon.errors import StreamError
 from smug_recon.gadgets.wire.protocol import TEXT, Limits, uint16, uint32
-from smug_recon.gadgets.wire.sockets import GuardedSocket, Tap
+from smug_recon.gadgets.wire.receiving import Tap
+from smug_recon.gadgets.wire.sockets import GuardedSocket
 
 TICK_S = 0.25
 """How soon a waiting session notices that the server stops, in seconds."""
