@@ -14,7 +14,6 @@ import contextlib
 import fcntl
 import hashlib
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path
 from smug_recon.errors import DataError
 from smug_recon.pacs.files import Instance
 from smug_recon.pacs.objects import Objects
+from smug_recon.pacs.table import Table
 
 WAITING, ASKING, STORED, COMMITTED, ASIDE = "waiting", "asking", "stored", "committed", "aside"
 """To be sent; stored and commitment outstanding; stored; stored and committed; set aside with a reason."""
@@ -31,20 +31,6 @@ STATES = (WAITING, ASKING, STORED, COMMITTED, ASIDE)
 DONE = (STORED, COMMITTED)
 HISTORY = 200_000
 """So many finished instances are remembered, that none of them is sent twice."""
-
-LOCKED_S = 60.0
-"""How long a queue is waited for that another process is just changing."""
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS instances(
- number INTEGER PRIMARY KEY AUTOINCREMENT, peer TEXT NOT NULL, uid TEXT NOT NULL, sop_class TEXT NOT NULL,
- syntax TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, object TEXT NOT NULL,
- state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0,
- reason TEXT NOT NULL DEFAULT '', changed REAL NOT NULL, ask TEXT, asks INTEGER NOT NULL DEFAULT 0,
- UNIQUE(peer, uid));
-CREATE INDEX IF NOT EXISTS by_state ON instances(peer, state, due);
-PRAGMA user_version = 1;
-"""
 
 
 @dataclass(frozen=True)
@@ -61,36 +47,16 @@ class Job:
     reason: str
 
 
-def _write_ahead(base: sqlite3.Connection) -> None:
-    """Make a new queue one with a write-ahead log; SQLite does not wait by itself while another process does the same."""
-    limit = time.monotonic() + LOCKED_S
-    while True:
-        try:
-            base.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > limit:
-                raise
-            time.sleep(0.01)
-
-
 class Queue:
     """The instances for all destinations in a folder; safe to use from several threads and processes."""
 
     def __init__(self, folder: Path, most_instances: int = 100_000, most_bytes: int = 50 * 2**30) -> None:
         self.folder, self._most, self._most_bytes = folder, most_instances, most_bytes
-        self._lock = threading.RLock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)  # what lies in it names patients
             self._objects = Objects(folder / "objects")
-            self._base = sqlite3.connect(
-                folder / "queue.sqlite", timeout=LOCKED_S, isolation_level=None, check_same_thread=False
-            )
-            self._base.row_factory = sqlite3.Row
-            _write_ahead(self._base)
-            self._base.execute("PRAGMA synchronous = FULL")
-            self._base.executescript(SCHEMA)
+            self._table = Table(folder / "queue.sqlite")
             with self.change() as base:
                 needed = base.execute("SELECT object FROM instances WHERE state NOT IN (?,?)", DONE)
                 self._objects.sweep({row[0] for row in needed})
@@ -103,8 +69,11 @@ class Queue:
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._lock:
-            self._base.close()
+        self._table.close()
+
+    def change(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+        """One transaction, of which no other thread or process sees half; DataError if the disk does not take it."""
+        return self._table.change()
 
     def put(self, peer: str, found: Instance, again: bool = False) -> bool:
         """Take an instance over; False if it is in the queue or was sent already (``again``: send it once more).
@@ -144,9 +113,7 @@ class Queue:
 
     def due(self, peer: str, latest_s: float) -> Job | None:
         """The instance to be sent next, None if none is due; ``latest_s`` is the longest pause there can be."""
-        now = (
-            time.time()
-        )  # a clock that was set back must not keep anything waiting for longer than that pause
+        now = time.time()  # a clock that was set back keeps nothing waiting for longer than that pause
         found = self.jobs(
             "peer=? AND state=? AND (due<=? OR due>?) ORDER BY due, number LIMIT 1",
             (peer, WAITING, now, now + latest_s),
@@ -159,11 +126,11 @@ class Queue:
             "SELECT sop_class, syntax FROM instances WHERE peer=? AND state=?"
             " GROUP BY sop_class, syntax ORDER BY MIN(due), MIN(number)"
         )
-        return [(row[0], row[1]) for row in self._rows(query, (peer, WAITING))]
+        return [(row[0], row[1]) for row in self._table.rows(query, (peer, WAITING))]
 
     def next_s(self, peer: str) -> float | None:
         """Seconds until something is due, None if nothing waits and no commitment is outstanding."""
-        ((due,),) = self._rows(
+        ((due,),) = self._table.rows(
             "SELECT MIN(due) FROM instances WHERE peer=? AND state IN (?,?)", (peer, WAITING, ASKING)
         )
         return None if due is None else max(0.0, due - time.time())
@@ -213,7 +180,7 @@ class Queue:
     def counts(self) -> dict[str, dict[str, int]]:
         """Numbers of instances by destination and state."""
         found: dict[str, dict[str, int]] = {}
-        for peer, state, number in self._rows(
+        for peer, state, number in self._table.rows(
             "SELECT peer, state, COUNT(*) FROM instances GROUP BY peer, state", ()
         ):
             found.setdefault(peer, dict.fromkeys(STATES, 0))[state] = number
@@ -235,7 +202,9 @@ class Queue:
         query = f"SELECT number, uid, sop_class, syntax, object, attempts, state, reason FROM instances WHERE {which}"
         return [
             Job(number, uid, sop_class, syntax, self._objects.folder / name, attempts, state, reason)
-            for number, uid, sop_class, syntax, name, attempts, state, reason in self._rows(query, values)
+            for number, uid, sop_class, syntax, name, attempts, state, reason in self._table.rows(
+                query, values
+            )
         ]
 
     @contextlib.contextmanager
@@ -249,27 +218,6 @@ class Queue:
                 yield False
                 return
             yield True
-
-    @contextlib.contextmanager
-    def change(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, of which no other thread or process sees half; DataError if the disk does not take it."""
-        with self._lock:
-            try:
-                self._base.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._base
-                except BaseException:
-                    self._base.execute("ROLLBACK")
-                    raise
-                self._base.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise DataError(
-                    f"a queue that cannot be written ({error})", "room on the disk", "make room"
-                ) from None
-
-    def _rows(self, query: str, values: Sequence[object]) -> list[sqlite3.Row]:
-        with self._lock:
-            return self._base.execute(query, values).fetchall()
 
     def _room(self, base: sqlite3.Connection, size: int) -> None:
         held, taken = base.execute(
