@@ -18,7 +18,7 @@ from typing import Any
 from smug_recon.robustness.config import EvaluationConfig, MethodSettings, ScanSettings
 from smug_recon.robustness.loading import sha256_of
 from smug_recon.robustness.probes import Probe, probes
-from smug_recon.robustness.scenes import AnySlice, held_out
+from smug_recon.robustness.scenes import AnySlice, fitting_slices, held_out
 
 FORMAT = "smug-recon-evaluation/1"
 
@@ -40,14 +40,18 @@ class Job:
 
 
 def plan_jobs(config: EvaluationConfig) -> list[Job]:
-    """Return all jobs, slices in turn: an evaluation that is stopped early has every method on the first slices."""
+    """Return all jobs, slices in turn: an evaluation that is stopped early has every method on the first slices.
+
+    A shift to a contrast or an orientation that no slice has makes no job (:func:`unfulfilled`).
+    """
     identities = {method.name: _identity(method) for method in config.methods}
     chosen: dict[tuple[tuple[str, Any], ...], tuple[ScanSettings, Sequence[AnySlice]]] = {}
     ordered: list[tuple[int, int, Job]] = []
     for number, (probe, methods) in enumerate(probes(config)):
         if probe.scan not in chosen:
             scan = ScanSettings.model_validate({**config.scan.model_dump(), **dict(probe.scan)})
-            chosen[probe.scan] = (scan, held_out(config.data, scan))
+            slices = fitting_slices(config.data, scan) if probe.scan else held_out(config.data, scan)
+            chosen[probe.scan] = (scan, slices)
         scan, slices = chosen[probe.scan]
         for turn, slice_ in enumerate(slices[: probe.slices]):
             for method in methods:
@@ -66,6 +70,15 @@ def plan_jobs(config: EvaluationConfig) -> list[Job]:
                 ordered.append((turn, number, Job(method, probe, slice_, scan, key, bool(said["example"]))))
     ordered.sort(key=lambda entry: entry[:2])
     return [job for _, _, job in ordered]
+
+
+def unfulfilled(config: EvaluationConfig, jobs: Sequence[Job]) -> list[str]:
+    """Return perturbations and strengths of a config of which the plan has no job, since no slice is of that kind."""
+    planned = {(job.probe.perturbation, job.probe.strength) for job in jobs}
+    wanted = [(probe.perturbation, probe.strength) for probe, methods in probes(config) if methods]
+    return [
+        f"{label} {strength}" for label, strength in dict.fromkeys(wanted) if (label, strength) not in planned
+    ]
 
 
 def _identity(method: MethodSettings) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from smug_recon.robustness.config import EvaluationConfig
 from smug_recon.robustness.figures import draw_figures
-from smug_recon.robustness.jobs import Job, load
+from smug_recon.robustness.jobs import Job, load, unfulfilled
 from smug_recon.robustness.rows import Row, all_rows, write_rows
+from smug_recon.robustness.scenes import data_name
 from smug_recon.robustness.summary import Result, summarise, write_results
 from smug_recon.robustness.tables import tables
 
@@ -21,7 +22,7 @@ def write_report(config: EvaluationConfig, jobs: Sequence[Job], folder: Path) ->
     write_results(results, folder / "results.csv")
     figures = draw_figures(results, jobs, folder)
     done = sum(load(job, folder) is not None for job in jobs)
-    text = [f"# {config.name}", "", *_head(config, rows, done, len(jobs)), *tables(results)]
+    text = [f"# {config.name}", "", *_head(config, rows, jobs, done), *tables(results)]
     text += (
         ["## Figures", ""]
         if figures
@@ -32,16 +33,27 @@ def write_report(config: EvaluationConfig, jobs: Sequence[Job], folder: Path) ->
     return results
 
 
-def _head(config: EvaluationConfig, rows: Sequence[Row], done: int, planned: int) -> list[str]:
+def _head(config: EvaluationConfig, rows: Sequence[Row], jobs: Sequence[Job], done: int) -> list[str]:
     subjects: dict[str, set[str]] = {}
     for row in rows:
         subjects.setdefault(row.subject, set()).add(row.slice)
     counted = ", ".join(f"{name} ({len(slices)})" for name, slices in sorted(subjects.items()))
     commits = ", ".join(sorted({row.commit for row in rows}))
-    return [
-        f"{config.data.name}: subjects (slices) {counted}. {done} of {planned} jobs are done. "
-        f"Seed {config.seed}, commit {commits}.",
+    head = [
+        f"{data_name(config.data)}: subjects (slices) {counted or 'none'}. {done} of {len(jobs)} jobs are done. "
+        f"Seed {config.seed}, commit {commits or 'none'}.",
         "",
+    ]
+    absent = unfulfilled(config, jobs)
+    if absent:
+        head += [f"Not measured, since no slice is of that kind: {', '.join(absent)}.", ""]
+    if len(subjects) == 1:
+        head += [
+            "One subject: the intervals say nothing about other subjects, and those of a single slice nothing at all.",
+            "",
+        ]
+    return [
+        *head,
         "Means over slices with 95 % intervals from a bootstrap over subjects and slices within them. Strengths are relative to",
         "the peak of the target. What every label and metric means is in docs/evaluate.md.",
         "",

@@ -11,6 +11,7 @@ from typing import Any
 
 from smug_recon.robustness.config import EvaluationConfig
 from smug_recon.robustness.jobs import Job, load
+from smug_recon.robustness.scenes import data_name
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def paired_rows(rows: Sequence[Row], reference: str) -> list[Row]:
 
 def all_rows(jobs: Sequence[Job], folder: Path, config: EvaluationConfig) -> list[Row]:
     """Return measured, worst, derived and paired rows of everything done so far."""
-    rows = measured_rows(jobs, folder, config.data.name)
+    rows = measured_rows(jobs, folder, data_name(config.data))
     rows += worst_rows(rows)
     rows += derived_rows(rows, config.linear.name)
     if config.reference:

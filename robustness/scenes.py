@@ -25,6 +25,7 @@ from smug_recon.robustness.measured import MeasuredSlice, measured_slices
 from smug_recon.robustness.patterns import draw_mask
 from smug_recon.training.config import ScanConfig
 from smug_recon.training.scans import acquired_lines, draw_scan
+from smug_recon.training.slicefile import text_attributes, volume_groups
 from smug_recon.training.slices import Volume, read_volumes
 
 
@@ -86,12 +87,26 @@ class Scene:
 
 
 def held_out(data: DataSettings, scan: ScanSettings, split: str | None = None) -> Sequence[AnySlice]:
-    """Return the evaluated slices, subjects in turn: the first of each, the second of each, and so on.
-
-    A file without any volume of the split is taken as a whole: it is somebody's own.
+    """Return the evaluated slices, as :func:`fitting_slices` does.
 
     Raises:
         ConfigurationError: no slice of the wanted contrast and orientation.
+    """
+    found = fitting_slices(data, scan, split)
+    if not found:
+        raise ConfigurationError(
+            f"no slice of contrast {scan.contrast or '(any)'}, orientation {scan.orientation or '(any)'} in {data.slices}",
+            "at least one",
+            "correct scan in the config, or choose another file",
+        )
+    return found
+
+
+def fitting_slices(data: DataSettings, scan: ScanSettings, split: str | None = None) -> Sequence[AnySlice]:
+    """Return the evaluated slices, subjects in turn: the first of each, the second of each, and so on.
+
+    A file without any volume of the split is taken as a whole: it is somebody's own. None where the wanted contrast or orientation
+    does not occur.
     """
     if data.raw is not None:
         return list(measured_slices(data, scan))
@@ -110,22 +125,27 @@ def held_out(data: DataSettings, scan: ScanSettings, split: str | None = None) -
         places = [int((place + 0.5) * len(slices) / count) for place in range(count)]
         chosen.append([_alone(*slices[place]) for place in places])
     found = [own[turn] for turn in range(data.per_subject) for own in chosen if turn < len(own)]
-    if not found:
-        raise ConfigurationError(
-            f"no slice of contrast {scan.contrast}, orientation {scan.orientation} in {data.slices}",
-            "at least one",
-            "correct axes.shifts or choose another file",
-        )
     return found[: data.limit]
 
 
 def volumes_of(data: DataSettings, split: str) -> list[Volume]:
     """Return the volumes of a split, or all where the file has none of it."""
     assert data.slices is not None
-    try:
-        return _read(data.slices, split)
-    except ConfigurationError:
-        return _read(data.slices, None)
+    return _read(data.slices, split if split in splits_of(data.slices) else None)
+
+
+def data_name(data: DataSettings) -> str:
+    """Return what the column ``data`` says: file and split, or ``whole`` for a file without that split."""
+    whole = data.slices is not None and data.split not in splits_of(data.slices)
+    return f"{data.slices.stem}:whole" if whole and data.slices is not None else data.name
+
+
+@lru_cache(maxsize=4)
+def splits_of(path: Path) -> frozenset[str]:
+    """Return the splits of a slice file."""
+    return frozenset(
+        text_attributes(group)["split"] for _, group in volume_groups(path) if "split" in group.attrs
+    )
 
 
 @lru_cache(maxsize=4)
@@ -134,7 +154,8 @@ def _read(path: Path, split: str | None) -> list[Volume]:
 
 
 def _alone(volume: Volume, number: int) -> Slice:
-    return Slice(replace(volume, slices_nyx=volume.slices_nyx[number : number + 1]), number)
+    alone = replace(volume, slices_nyx=volume.slices_nyx[number : number + 1], numbers=None)
+    return Slice(alone, volume.number(number))
 
 
 def draw_scene(slice_: AnySlice, settings: ScanSettings, seed: int) -> Scene:
