@@ -120,7 +120,7 @@ def test_a_process_does_not_hold_the_slices(config: TrainingConfig, tmp_path: Pa
     path = tmp_path / "many.h5"
     with h5py.File(path, "w") as file:
         group = file.create_group("one/T1w_axial")
-        group.create_dataset("slices", data=np.ones((400, 64, 64), np.uint16), chunks=(1, 64, 64))
+        group.create_dataset("slices", data=np.full((400, 64, 64), 4000, np.uint16), chunks=(1, 64, 64))
         group.attrs.update({"subject": "one", "split": "train", "orientation": "axial", "contrast": "T1w"})
     tracemalloc.start()
     source = open_source(DataConfig(slices=path, scans=config.data.scans))
