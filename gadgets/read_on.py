@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from smug_recon.gadgets.readouts.complete import Complete
+from smug_recon.gadgets.readouts.complete_lines import CompleteLines
 from smug_recon.gadgets.timing import Report
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class ReadOn:
                         self._changed.wait()
                     over = not self._ready
                     item = None if over else self._ready.popleft()
-                    self._slices -= isinstance(item, Complete)
+                    self._slices -= isinstance(item, CompleteLines)
                     self._changed.notify_all()
                 self._report.say()
                 if over:
@@ -123,7 +123,7 @@ class ReadOn:
                         self._ready.append(item)
                         if self._wanting:  # from now on it is ahead, however late the consumer wakes up
                             self._wanting, self._read = False, 0
-                        self._slices += isinstance(item, Complete)
+                        self._slices += isinstance(item, CompleteLines)
                         self._changed.notify_all()
                     del item
         except _GivenUp:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from smug_recon.gadgets.header.plan import Plan
     from smug_recon.gadgets.maps.maps_ahead import MapsAhead
     from smug_recon.gadgets.read_on import ReadOn
-    from smug_recon.gadgets.readouts.completion import Arrival
+    from smug_recon.gadgets.readouts.arrival import Arrival
     from smug_recon.gadgets.solve.guard import Guarded
     from smug_recon.gadgets.solve.model import Model
     from smug_recon.pipeline import Pipeline
@@ -232,11 +232,13 @@ def gathered(
     """Compose the stages from readouts to whitened slices; training on measured scans goes through them as well."""
     from smug_recon.gadgets.header.units import watch_dwell_times
     from smug_recon.gadgets.maps.reference_scan import ReferenceScan
-    from smug_recon.gadgets.readouts.complete import Complete, assemble_slices
-    from smug_recon.gadgets.readouts.completion import Arrival
-    from smug_recon.gadgets.readouts.gather import Limits, collect_lines
+    from smug_recon.gadgets.readouts.arrival import Arrival
+    from smug_recon.gadgets.readouts.complete_lines import CompleteLines, assemble_slices
+    from smug_recon.gadgets.readouts.gather import gather
+    from smug_recon.gadgets.readouts.noise_scan import NoiseScan
     from smug_recon.gadgets.readouts.oversampling import remove_oversampling
-    from smug_recon.gadgets.readouts.prewhiten import NoiseScan, prewhiten
+    from smug_recon.gadgets.readouts.prewhiten import prewhiten
+    from smug_recon.gadgets.readouts.slice_end import SliceEnd
     from smug_recon.gadgets.readouts.surface_coil import unflag_if_all
     from smug_recon.gadgets.readouts.virtual_coils import leave_out_silent
 
@@ -246,7 +248,7 @@ def gathered(
 
     def settled(stream: Iterable[Any]) -> Iterator[Any]:
         for item in stream:
-            if isinstance(item, Complete):  # what comes later counts for later slices only
+            if isinstance(item, CompleteLines):  # what comes later counts for later slices only
                 noise.settle(plan)
                 reference.settle(item.key)
             yield item
@@ -258,7 +260,7 @@ def gathered(
     stream = timed("reference scan", reference.collect(stream))
     stream = timed("flags", unflag_if_all(stream, report))
     stream = timed("readout", remove_oversampling(stream, plan, report))
-    lines = collect_lines(stream, plan, arrival, Limits.of(header, plan), report, ahead)
+    lines = gather(stream, plan, arrival, SliceEnd.of(header, plan), report, ahead)
     stream = settled(timed("gather", lines))
     stream = stream if reading is None else reading.items(stream)
     stream = timed("assemble", assemble_slices(stream, plan, report))

@@ -23,7 +23,8 @@ from smug_recon.gadgets.header.plan import Plan
 from smug_recon.gadgets.items import Slice, SliceKey
 from smug_recon.gadgets.maps.block_maps import BlockMaps, centre_block, maps_of_block
 from smug_recon.gadgets.readouts.assemble import Lines, assemble
-from smug_recon.gadgets.readouts.prewhiten import NoiseScan, prewhiten
+from smug_recon.gadgets.readouts.noise_scan import NoiseScan
+from smug_recon.gadgets.readouts.prewhiten import prewhiten
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ complete:
 
 * LAST_IN_SLICE (of the last average and segment; not in 3-D), LAST_IN_REPETITION or LAST_IN_MEASUREMENT, or all lines of
   the header's limits in a scan without averages: at once, if nothing acquired earlier can still be missing
-  (see ``completion.py``);
+  (see ``arrival.py``);
 * without flags: when the same slice goes on to the next repetition, readouts having arrived in order;
 * otherwise at the end of the stream.
 """
@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import ismrmrd
 from torch import Tensor
 
 from smug_recon.errors import DataError
@@ -31,33 +30,14 @@ from smug_recon.gadgets.items import (
     only_calibration,
 )
 from smug_recon.gadgets.maps.maps_ahead import MapsAhead
+from smug_recon.gadgets.readouts.arrival import Arrival
 from smug_recon.gadgets.readouts.assemble import Lines
-from smug_recon.gadgets.readouts.complete import Complete, assemble_slices
-from smug_recon.gadgets.readouts.completion import Arrival
+from smug_recon.gadgets.readouts.calibration_lines import CalibrationLines
+from smug_recon.gadgets.readouts.complete_lines import CompleteLines
 from smug_recon.gadgets.readouts.last_flags import LastFlags
+from smug_recon.gadgets.readouts.slice_end import SliceEnd
 from smug_recon.gadgets.readouts.volume import Grid
 from smug_recon.gadgets.timing import Report
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the header's encoding limits say about the end of a slice; None where they say nothing."""
-
-    last_average: int | None = None
-    last_segment: int | None = None
-    lines: int | None = None  # lines of a fully sampled slice without averages
-
-    @classmethod
-    def of(cls, header: ismrmrd.xsd.ismrmrdHeader, plan: Plan) -> Limits:
-        """Read them from the first encoding of the header."""
-        limits = header.encoding[0].encodingLimits
-        average = limits.average.maximum if limits and limits.average else None
-        segment = limits.segment.maximum if limits and limits.segment else None
-        step = limits.kspace_encoding_step_1 if limits else None
-        lines = None
-        if step is not None and average == 0 and not segment and plan.acceleration_y <= 1:
-            lines = step.maximum - step.minimum + 1
-        return cls(average, segment, lines if lines and lines > 1 else None)
 
 
 @dataclass
@@ -75,23 +55,11 @@ def gather(
     items: Iterable[Any],
     plan: Plan,
     arrival: Arrival,
-    limits: Limits,
+    end: SliceEnd,
     report: Report,
     ahead: MapsAhead | None = None,
 ) -> Iterator[Any]:
-    """Collect readouts and yield each :class:`Slice` as soon as it is complete, see :func:`collect_lines`. DataError."""
-    return assemble_slices(collect_lines(items, plan, arrival, limits, report, ahead), plan, report)
-
-
-def collect_lines(
-    items: Iterable[Any],
-    plan: Plan,
-    arrival: Arrival,
-    limits: Limits,
-    report: Report,
-    ahead: MapsAhead | None = None,
-) -> Iterator[Any]:
-    """Collect readouts and yield the :class:`Complete` lines of each slice as soon as they are; foreign items pass through.
+    """Collect readouts and yield the :class:`CompleteLines` of each slice as soon as they are; foreign items pass through.
 
     ``ahead`` is shown the lines of every slice as they come.
 
@@ -99,7 +67,7 @@ def collect_lines(
         DataError: a line outside the encoded matrix, a change of coil or sample count, a line that comes
         after its slice.
     """
-    gatherer = Gatherer(plan, arrival, limits, report, ahead)
+    gatherer = Gatherer(plan, arrival, end, report, ahead)
     for item in items:
         if isinstance(item, Readout):
             gatherer.add(item)
@@ -116,17 +84,17 @@ class Gatherer:
     """The slices under way; a slice that has been released is forgotten except for its key."""
 
     def __init__(
-        self, plan: Plan, arrival: Arrival, limits: Limits, report: Report, ahead: MapsAhead | None = None
+        self, plan: Plan, arrival: Arrival, end: SliceEnd, report: Report, ahead: MapsAhead | None = None
     ) -> None:
-        self.plan, self.arrival, self.limits, self.report = plan, arrival, limits, report
+        self.plan, self.arrival, self.end, self.report = plan, arrival, end, report
         self.ahead = ahead
         self.groups: dict[SliceKey, Group] = {}
-        self.calibration: dict[SliceKey, Lines] = {}
         self.released: set[SliceKey] = set()
         self.last_flags = LastFlags(plan.lines_y, plan.acceleration_y, report)
         self._shape: tuple[int, int] | None = None
         self.grid = Grid(plan.lines_z, plan.lines_y) if plan.lines_z > 1 else None
         self._changing = max(plan.contrasts, plan.phases, plan.repetitions, plan.sets) > 1
+        self.calibration = CalibrationLines(self._changing)
 
     def add(self, readout: Readout) -> None:
         """Put one line where it belongs."""
@@ -139,7 +107,7 @@ class Gatherer:
                     f"calibration lines after their slice was reconstructed ({key}) are not used"
                 )
                 return
-            self.calibration.setdefault(key, {}).setdefault(row, []).append(readout)
+            self.calibration.add(key, row, readout)
             return
         if key in self.released:
             raise DataError(
@@ -164,7 +132,7 @@ class Gatherer:
         group.last_counter = max(group.last_counter, int(head.scan_counter))
         self._close(key, group, readout)
         if self.ahead is not None and self.ahead.curious(len(group.imaging)):
-            self.ahead.look(key, group.imaging, self._calibration_for(key))
+            self.ahead.look(key, group.imaging, self.calibration.of(key))
 
     def complete(self) -> list[SliceKey]:
         """Return the slices that can leave now, in the order of their last lines."""
@@ -173,8 +141,8 @@ class Gatherer:
             for key, group in self.groups.items()
             if group.closed_at is not None
             and self.arrival.all_before(group.closed_at)
-            and (len(group.imaging) == self.limits.lines or self.last_flags.believed(len(group.imaging)))
-            and self._calibrated(key, group.closed_at)
+            and (len(group.imaging) == self.end.lines or self.last_flags.believed(len(group.imaging)))
+            and (self.plan.calibration != "separate" or self.calibration.all_before(key, group.closed_at))
         ]
         superseded = [(group.last_counter, key) for key, group in self.groups.items() if group.superseded]
         if superseded:
@@ -188,20 +156,18 @@ class Gatherer:
         """Return the slices that are left at the end of the stream, in the order of their last lines."""
         return sorted(self.groups, key=lambda key: (self.groups[key].last_counter, key))
 
-    def release(self, key: SliceKey) -> Complete:
+    def release(self, key: SliceKey) -> CompleteLines:
         """Hand out the lines of a slice and forget them."""
         group = self.groups.pop(key)
         self.released.add(key)
         self.report.slices += 1
-        found = Complete(key, group.imaging, self._calibration_for(key), group.block_cnx, self.grid)
-        self._let_go(key)
+        found = CompleteLines(key, group.imaging, self.calibration.of(key), group.block_cnx, self.grid)
+        self.calibration.let_go(key)
         return found
 
     def finish(self) -> None:
         """Account for calibration lines whose slice never came."""
-        slices = {key.slice for key in self.released}
-        lost = sorted({key.slice for key in self.calibration} - slices)
-        if lost:
+        if lost := self.calibration.without({key.slice for key in self.released}):
             self.report.warn(f"calibration lines without imaging lines: slices {lost}")
 
     def _row(self, readout: Readout, key: SliceKey) -> int:
@@ -231,11 +197,7 @@ class Gatherer:
     def _close(self, key: SliceKey, group: Group, readout: Readout) -> None:
         """Note which slices this readout ends."""
         head = readout.head
-        counter, flags, idx = int(head.scan_counter), head.flags, head.idx
-        final = self.limits.last_average in (None, idx.average) and self.limits.last_segment in (
-            None,
-            idx.segment,
-        )
+        counter, flags, final = int(head.scan_counter), head.flags, self.end.final(head)
         if only_calibration(head):  # the end of a reference scan is not the end of the slice
             return
         self.last_flags.note(head)
@@ -245,39 +207,9 @@ class Gatherer:
             for other_key, other in self.groups.items():
                 if flags & LAST_IN_MEASUREMENT or other_key.repetition == key.repetition:
                     other.closed_at = counter if other.closed_at is None else other.closed_at
-        if self.limits.lines is not None and self.grid is None and len(group.imaging) == self.limits.lines:
+        if self.end.lines is not None and self.grid is None and len(group.imaging) == self.end.lines:
             group.closed_at = group.last_counter
         if self.arrival.in_order:
             for other_key, other in self.groups.items():
                 if other_key.slice == key.slice and other_key.repetition < key.repetition:
                     other.superseded = True
-
-    def _calibrated(self, key: SliceKey, closed_at: int) -> bool:
-        """Whether the separate calibration lines that the header promises came before the end of the
-        slice."""
-        if self.plan.calibration != "separate":
-            return True
-        lines = self._calibration_for(key) or {}
-        counters = [int(readout.head.scan_counter) for readouts in lines.values() for readout in readouts]
-        return bool(counters) and max(counters) < closed_at
-
-    def _let_go(self, key: SliceKey) -> None:
-        """Drop the calibration lines of a released slice, except the first of its kind: others may lean on these."""
-        if key not in self.calibration:
-            return
-        same = [
-            other
-            for other in self.calibration
-            if (other.slice, other.contrast, other.set) == (key.slice, key.contrast, key.set)
-        ]
-        if not self._changing or key != min(same):
-            del self.calibration[key]
-
-    def _calibration_for(self, key: SliceKey) -> Lines | None:
-        """Return the separate calibration lines for a slice: its own, else those of the same slice acquired
-        first."""
-        if key in self.calibration:
-            return self.calibration[key]
-        same = sorted(other for other in self.calibration if other.slice == key.slice)
-        same.sort(key=lambda other: (other.contrast != key.contrast, other.set != key.set, other))
-        return self.calibration[same[0]] if same else None

@@ -20,7 +20,7 @@ import numpy as np
 from smug_recon.errors import DataError
 from smug_recon.gadgets.header.plan import Plan, build_plan
 from smug_recon.gadgets.items import NOISE, not_imaging, only_calibration
-from smug_recon.gadgets.readouts.completion import Arrival
+from smug_recon.gadgets.readouts.arrival import Arrival
 from smug_recon.gadgets.timing import Report
 
 #: energy of the brightest over the median: above the first it is k-space, below the second it is a stack of slices

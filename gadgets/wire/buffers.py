@@ -27,7 +27,7 @@ from smug_recon.gadgets.items import (
     LAST_IN_REPETITION,
     not_imaging,
 )
-from smug_recon.gadgets.readouts.completion import Arrival
+from smug_recon.gadgets.readouts.arrival import Arrival
 from smug_recon.gadgets.timing import Report
 
 log = logging.getLogger(__name__)

@@ -205,15 +205,16 @@ def test_memory_does_not_grow_with_the_number_of_repetitions() -> None:
 
 def test_calibration_lines_of_finished_repetitions_are_let_go() -> None:
     from smug_recon.gadgets.header.plan import build_plan
-    from smug_recon.gadgets.readouts.completion import Arrival
-    from smug_recon.gadgets.readouts.gather import Gatherer, Limits
+    from smug_recon.gadgets.readouts.arrival import Arrival
+    from smug_recon.gadgets.readouts.gather import Gatherer
     from smug_recon.gadgets.readouts.oversampling import remove_oversampling
+    from smug_recon.gadgets.readouts.slice_end import SliceEnd
     from smug_recon.gadgets.timing import Report
     from smug_recon.pipeline import load_pipeline
 
     head, arrival, report = header(repetitions=9, calibration="separate"), Arrival(), Report()
     plan = build_plan(head, load_pipeline())
-    gatherer = Gatherer(plan, arrival, Limits.of(head, plan), report)
+    gatherer = Gatherer(plan, arrival, SliceEnd.of(head, plan), report)
     for repetition in range(9):
         source = SmallScan(counter=repetition * 100)
         centre, outer = list(range(16, 32)), list(range(0, LINES_Y, 2))

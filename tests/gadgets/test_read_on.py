@@ -128,7 +128,7 @@ def test_no_more_slices_wait_than_so_many() -> None:
     """With nobody taking anything the reader stops at the bound; what it has read is not lost."""
     made: list[int] = []
 
-    class Whole(read_on.Complete):
+    class Whole(read_on.CompleteLines):
         def __init__(self) -> None:
             made.append(len(made))
 

@@ -19,9 +19,11 @@ from smug_recon.gadgets.images.dress import dress
 from smug_recon.gadgets.images.matrix import crop_or_pad
 from smug_recon.gadgets.images.scale import scale
 from smug_recon.gadgets.items import Reconstruction, SliceKey
-from smug_recon.gadgets.readouts.completion import Arrival
-from smug_recon.gadgets.readouts.gather import Limits, gather
+from smug_recon.gadgets.readouts.arrival import Arrival
+from smug_recon.gadgets.readouts.complete_lines import assemble_slices
+from smug_recon.gadgets.readouts.gather import gather
 from smug_recon.gadgets.readouts.oversampling import hybrid_line, remove_oversampling
+from smug_recon.gadgets.readouts.slice_end import SliceEnd
 from smug_recon.gadgets.solve.model import Model, read_card
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
@@ -34,7 +36,7 @@ def slices_of(readouts: list[Any], slices: int, averages: int) -> list[Any]:
     head, report, arrival = header(slices=slices, averages=averages), Report(), Arrival()
     plan = build_plan(head, load_pipeline())
     stream = remove_oversampling(arrival.watch(readouts), plan, report)
-    return list(gather(stream, plan, arrival, Limits.of(head, plan), report))
+    return list(assemble_slices(gather(stream, plan, arrival, SliceEnd.of(head, plan), report), plan, report))
 
 
 @cache

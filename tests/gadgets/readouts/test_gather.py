@@ -16,10 +16,12 @@ from small_scan import LINES_Y, SAMPLES_X, SmallScan, header, sampled_lines
 from smug_recon.errors import DataError
 from smug_recon.gadgets.header.plan import build_plan
 from smug_recon.gadgets.items import Slice
+from smug_recon.gadgets.readouts.arrival import Arrival
 from smug_recon.gadgets.readouts.assemble import one_sided
-from smug_recon.gadgets.readouts.completion import Arrival
-from smug_recon.gadgets.readouts.gather import Limits, gather
+from smug_recon.gadgets.readouts.complete_lines import assemble_slices
+from smug_recon.gadgets.readouts.gather import gather
 from smug_recon.gadgets.readouts.oversampling import remove_oversampling
+from smug_recon.gadgets.readouts.slice_end import SliceEnd
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 
@@ -30,7 +32,7 @@ def gathered(readouts: list[Any], report: Report | None = None, **options: Any) 
     head, report, arrival = header(**options), report or Report(), Arrival()
     plan = build_plan(head, load_pipeline())
     stream = remove_oversampling(arrival.watch(readouts), plan, report)
-    return gather(stream, plan, arrival, Limits.of(head, plan), report)
+    return assemble_slices(gather(stream, plan, arrival, SliceEnd.of(head, plan), report), plan, report)
 
 
 def released_after(readouts: list[Any], **options: Any) -> list[int]:

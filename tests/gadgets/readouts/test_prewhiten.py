@@ -13,10 +13,13 @@ from small_scan import COILS, DWELL_US, LINES_Y, NOISE_DWELL_US, READOUT_X, SAMP
 from smug_recon.errors import DataError
 from smug_recon.gadgets.header.plan import build_plan
 from smug_recon.gadgets.items import Slice
-from smug_recon.gadgets.readouts.completion import Arrival
-from smug_recon.gadgets.readouts.gather import Limits, gather
+from smug_recon.gadgets.readouts.arrival import Arrival
+from smug_recon.gadgets.readouts.complete_lines import assemble_slices
+from smug_recon.gadgets.readouts.gather import gather
+from smug_recon.gadgets.readouts.noise_scan import NoiseScan
 from smug_recon.gadgets.readouts.oversampling import remove_oversampling
-from smug_recon.gadgets.readouts.prewhiten import NoiseScan, prewhiten, whiten, whiten_rows
+from smug_recon.gadgets.readouts.prewhiten import prewhiten, whiten, whiten_rows
+from smug_recon.gadgets.readouts.slice_end import SliceEnd
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 
@@ -28,7 +31,13 @@ def whitened(readouts: list[Any], report: Report | None = None, prewhitening: bo
     plan = build_plan(head, load_pipeline().with_overrides({"prewhitening": prewhitening}))
     noise = NoiseScan(report)
     stream = remove_oversampling(noise.collect(arrival.watch(readouts)), plan, report)
-    return list(prewhiten(gather(stream, plan, arrival, Limits.of(head, plan), report), noise, plan))
+    return list(
+        prewhiten(
+            assemble_slices(gather(stream, plan, arrival, SliceEnd.of(head, plan), report), plan, report),
+            noise,
+            plan,
+        )
+    )
 
 
 def noise_only_scan(dwell_us: float = DWELL_US) -> SmallScan:

@@ -17,7 +17,7 @@ from smug_recon.gadgets.timing import Report
 
 
 @dataclass(frozen=True)
-class Complete:
+class CompleteLines:
     """All lines of one slice, or of one slab with its block and grid."""
 
     key: SliceKey
@@ -37,7 +37,7 @@ def assemble_slices(items: Iterable[Any], plan: Plan, report: Report) -> Iterato
     """Yield a :class:`Slice` for everything that is complete; foreign items pass through. DataError."""
     completeness = Completeness(report)
     for item in items:
-        if isinstance(item, Complete):
+        if isinstance(item, CompleteLines):
             item = item.assemble(plan)
             completeness.look(item)
             for text in item.notes:
