@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from gadgetron.external import Connection
 
 from smug_recon.errors import SmugReconError, StreamError
-from smug_recon.gadgets import stream
+from smug_recon.gadgets.scan import reconstruct
+from smug_recon.gadgets.stream import Solve
 
 if TYPE_CHECKING:
     from smug_recon.gadgets.solve.model import Model
@@ -123,6 +124,6 @@ class KeptNode:
                 os.environ[name] = value
 
 
-def session_with(models: Models, solve: stream.Solve | None = None) -> Session:
+def session_with(models: Models, solve: Solve | None = None) -> Session:
     """The session of ``<execute>`` with a model that is kept; ``solve`` gives images that were made elsewhere."""
-    return lambda connection: stream.reconstruct(connection, models.load, solve)
+    return lambda connection: reconstruct(connection, models.load, solve)

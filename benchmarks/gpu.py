@@ -26,7 +26,7 @@ from smug_recon.benchmarks.scene import inputs, relative, scan_of, shipped_model
 from smug_recon.benchmarks.sizes import SIZES, Size
 from smug_recon.benchmarks.smug import SEED, unrolled
 from smug_recon.calibration import espirit_maps
-from smug_recon.gadgets.stream import run as reconstruct
+from smug_recon.gadgets.scan import run as reconstruct
 from smug_recon.network import Didn
 from smug_recon.network.unrolling import Unrolled
 

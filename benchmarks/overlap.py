@@ -15,7 +15,7 @@ from smug_recon.benchmarks.memory import repeated
 from smug_recon.benchmarks.record import Result, speed_row
 from smug_recon.benchmarks.scene import scan_of, shipped_model, shipped_pipeline
 from smug_recon.benchmarks.sizes import Size
-from smug_recon.gadgets.stream import run as reconstruct
+from smug_recon.gadgets.scan import run as reconstruct
 
 SLICES = 2
 ONE, TWO = "one thread", "reading on"

@@ -1,5 +1,5 @@
 """The Gadgetron node: ``python -m gadgetron PORT smug_recon.gadgets reconstruct`` runs
-:mod:`smug_recon.gadgets.stream`.
+:mod:`smug_recon.gadgets.scan`.
 
 The import is light (no torch): a host that starts the node gets its connection first, and every later failure
 as a text.
@@ -16,10 +16,10 @@ __all__ = ["reconstruct", "reconstruct_buffers", "run"]
 
 
 def reconstruct(connection: gadgetron.external.Connection) -> None:
-    """Reconstruct the scan that a host sends (see :func:`smug_recon.gadgets.stream.reconstruct`)."""
-    from smug_recon.gadgets.stream import reconstruct as stream
+    """Reconstruct the scan that a host sends (see :func:`smug_recon.gadgets.scan.reconstruct`)."""
+    from smug_recon.gadgets.scan import reconstruct as scan
 
-    stream(connection)
+    scan(connection)
 
 
 def reconstruct_buffers(connection: gadgetron.external.Connection) -> None:
@@ -31,7 +31,7 @@ def reconstruct_buffers(connection: gadgetron.external.Connection) -> None:
 
 def __getattr__(name: str) -> Any:
     if name == "run":
-        from smug_recon.gadgets.stream import run
+        from smug_recon.gadgets.scan import run
 
         return run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -30,7 +30,7 @@ def reconstruct_buffers(connection: gadgetron.external.Connection) -> None:
 
     with spooled("reconstruct_buffers") as spool, session(connection) as host:
         from smug_recon.gadgets.observer import observer_of_environment
-        from smug_recon.gadgets.stream import prepare, run
+        from smug_recon.gadgets.scan import prepare, run
         from smug_recon.gadgets.timing import Report
         from smug_recon.gadgets.wire.buffers import MessageArrival, unpack
         from smug_recon.pipeline import pipeline_of

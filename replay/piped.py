@@ -46,7 +46,7 @@ def reconstruct_stream(
     Raises:
         Any error of ``errors.py``; DataError too where the scan ends without an image.
     """
-    from smug_recon.gadgets.stream import prepare, run
+    from smug_recon.gadgets.scan import prepare, run
     from smug_recon.gadgets.timing import Report
 
     report = Report()

@@ -1,4 +1,4 @@
-"""One session from its first byte to its last: opening, the chain of ``gadgets.stream.run``, an honest ending.
+"""One session from its first byte to its last: opening, the chain of ``gadgets.scan.run``, an honest ending.
 
 Two threads work for a session: its own, which reconstructs and is the only one that sends, and, once the model is there, one that
 reads on meanwhile (``gadgets/read_on.py``). Whatever ends the first halts the second.
@@ -193,7 +193,7 @@ def converse(wire: SessionSocket, house: House, account: Account) -> None:
 
 def _reconstruct(host: Host, opening: Opening, house: House, account: Account) -> None:
     """Run the chain that every other spring of this project runs."""
-    from smug_recon.gadgets.stream import run
+    from smug_recon.gadgets.scan import run
 
     pipeline = opening.pipeline(house.catalogue)
     log.info("session %d: %s, pipeline %s", account.number, opening.kind, pipeline.name)

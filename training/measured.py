@@ -7,7 +7,6 @@ written whole or not at all, and is read again only when it has changed.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from smug_recon.pipeline import load_pipeline
 from smug_recon.replay import wire
 from smug_recon.replay.header import parse_header
 from smug_recon.replay.raw import open_raw
+from smug_recon.training.cache import is_intact, make_cache, place_of, raw_files, sha256_of, write_slices
 from smug_recon.training.config import ScanConfig
 from smug_recon.training.distributed import Team
 from smug_recon.training.scans import Scan, acquired_lines, draw_mask, undersampled
@@ -42,39 +42,31 @@ def collect(raw: Path, cache: Path, team: Team | None = None) -> list[Path]:
     A file that cannot be used is left out with a warning. A ``team`` shares the files among its processes, which share the cache.
 
     Raises:
-        ConfigurationError: no raw file there, or none that can be used.
+        ConfigurationError: no raw file there, or none that can be used. OutputError: the cache cannot be written.
     """
-    files = [raw]
-    if raw.is_dir():  # folders with a dot are caches, of this or of another config
-        inside = (path for path in raw.rglob("*.h5") if cache not in path.parents)
-        files = sorted(
-            path for path in inside if not any(part[0] == "." for part in path.relative_to(raw).parts)
-        )
-    cache.mkdir(parents=True, exist_ok=True)
+    files = raw_files(raw, cache)
+    make_cache(cache)
     team = team or Team()
     for path in tqdm(files[team.rank :: team.size], desc="raw files", disable=None):
+        if is_intact(ready := place_of(path, cache)):
+            continue
         try:
-            ready = _place(path, cache)
-            if not ready.is_file():
-                _write(ready, fully_sampled_slices(path), _sha256_of(path))
-        except (OSError, SmugReconError) as error:
+            slices, sha256 = fully_sampled_slices(path), sha256_of(path)
+        except (OSError, RuntimeError, ValueError, KeyError, SmugReconError) as error:
             log.warning("%s is left out: %s", path.name, error)
+            continue
+        write_slices(ready, slices, sha256)
     team.wait()
-    found = [_place(path, cache) for path in files if path.is_file() and _place(path, cache).is_file()]
+    found = [place_of(path, cache) for path in files if is_intact(place_of(path, cache))]
     if not found:
         raise ConfigurationError(
             f"no usable raw file in {raw} ({len(files)} looked at)",
-            "fully sampled ISMRMRD or fastMRI files",
+            "fully sampled ISMRMRD or fastMRI files (NAME.h5)",
             "correct data.raw in the training config; the log says what is wrong with each file",
         )
+    if len(found) < len(files) and team.rank == 0:
+        log.warning("%d of %d raw files are used", len(found), len(files))
     return found
-
-
-def _place(path: Path, cache: Path) -> Path:
-    """Return the name in the cache of a raw file as it is now."""
-    status = path.stat()
-    name = hashlib.sha256(f"{path.resolve()} {status.st_size} {status.st_mtime_ns}".encode())
-    return cache / f"{path.stem}-{name.hexdigest()[:16]}.h5"
 
 
 def fully_sampled_slices(path: Path) -> list[tuple[Tensor, Tensor]]:
@@ -114,25 +106,6 @@ def _maps(hybrid_cyx: Tensor, width: int = 24) -> Tensor:
     centre, half = lines_y // 2, min(width, lines_y) // 2
     block_cyx = calibration_block(hybrid_cyx, (centre - half, centre + half), width)
     return espirit_maps(block_cyx, (lines_y, readout_x), crop=0.0)[0]
-
-
-def _sha256_of(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**24):
-            found.update(block)
-    return found.hexdigest()
-
-
-def _write(path: Path, slices: list[tuple[Tensor, Tensor]], sha256: str) -> None:
-    """Write slices into the cache; ``sha256`` of the raw file says which scan it is, wherever that lies."""
-    partial = path.with_suffix(".partial")
-    with h5py.File(partial, "w") as file:
-        file.attrs["sha256"] = sha256
-        for number, (hybrid_cyx, maps_cyx) in enumerate(slices):
-            group = file.create_group(f"{number:05d}")
-            group["hybrid"], group["maps"] = hybrid_cyx.numpy(), maps_cyx.numpy()
-    partial.replace(path)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from conventional import ConventionalModel
 from small_scan import DWELL_US, SAMPLES_X, header, whole_scan
 
 from smug_recon.dicom import write_dicom, write_nifti
-from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.scan import run
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.explain import explain
 

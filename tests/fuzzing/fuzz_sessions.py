@@ -108,7 +108,7 @@ def chain() -> Callable[[bytes], None]:
     from fuzz_scans import edited, model
 
     from smug_recon.errors import SmugReconError
-    from smug_recon.gadgets.stream import run as reconstruct
+    from smug_recon.gadgets.scan import run as reconstruct
     from smug_recon.pipeline import load_pipeline
 
     shipped, network = load_pipeline(), model()

@@ -9,7 +9,7 @@ from typing import Any
 import ismrmrd
 import numpy as np
 
-from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.scan import run
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 from smug_recon.simulation.raw import RawScan

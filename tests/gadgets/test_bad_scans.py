@@ -12,7 +12,7 @@ from failing import plain
 from small_scan import LINES_Y, SAMPLES_X, SmallScan, header, sampled_lines, whole_scan
 
 from smug_recon.errors import DataError
-from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.scan import run
 from smug_recon.pipeline import load_pipeline
 
 NOISE, LINES = 8, len(sampled_lines())

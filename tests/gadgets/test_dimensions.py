@@ -163,7 +163,7 @@ from conventional import ConventionalModel
 from small_scan import header
 from smug_recon.gadgets.solve.model import read_card
 from smug_recon.gadgets.memory import peak_rss_mb
-from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.scan import run
 from smug_recon.pipeline import load_pipeline
 LINES, SAMPLES = 128, 1024
 pipeline = load_pipeline()

@@ -17,7 +17,7 @@ from small_scan import header
 from smug_recon.gadgets.items import SliceKey
 from smug_recon.gadgets.notebook import Notebook, smaller
 from smug_recon.gadgets.observer import NOBODY, VARIABLE, observer_of_environment
-from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.scan import run
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 

@@ -13,7 +13,7 @@ from small_scan import SmallScan, header, sampled_lines
 from smug_recon.errors import DataError, StreamError
 from smug_recon.gadgets import read_on
 from smug_recon.gadgets.read_on import ReadOn
-from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.scan import run
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 

@@ -18,7 +18,7 @@ from small_scan import LINES_Y, READOUT_X, SAMPLES_X, SmallScan, coil_images, he
 
 from smug_recon.errors import DataError, HeaderError
 from smug_recon.gadgets import reconstruct
-from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.scan import run
 from smug_recon.pipeline import load_pipeline
 
 

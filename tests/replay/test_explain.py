@@ -14,7 +14,7 @@ import torch
 
 from smug_recon.dicom import write_dicom
 from smug_recon.errors import DataError
-from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.scan import run
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.explain import explain
 from smug_recon.replay.images import ImageFile

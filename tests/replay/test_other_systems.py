@@ -43,7 +43,7 @@ def test_where_there_are_limits_nothing_is_said(scan, write_hdf5, caplog):
 
 
 def test_everything_that_replay_needs_can_be_imported(bare):
-    rooms = ("commands.replay", "replay", "gadgets", "gadgets.stream", "report", "dicom")
+    rooms = ("commands.replay", "replay", "gadgets", "gadgets.scan", "gadgets.stream", "report", "dicom")
     words = "; ".join(f"import smug_recon.{room}" for room in rooms)
     subprocess.run([sys.executable, "-c", words], check=True, timeout=120)
 

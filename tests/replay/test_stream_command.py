@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from smug_recon.errors import DataError, HeaderError, StreamError
-from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.scan import run
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.mrdstream import StreamRaw
 from smug_recon.replay.pipe import MessagePipe

@@ -11,7 +11,7 @@ import numpy as np
 from small_scan import SmallScan, header_xml, whole_scan
 
 from smug_recon.gadgets.notebook import Notebook
-from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.scan import run
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.images import ImageFile

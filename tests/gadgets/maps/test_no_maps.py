@@ -92,7 +92,7 @@ def test_maps_that_failed_are_not_kept_for_the_next_repetition(
 ) -> None:
     from small_scan import SmallScan, header
 
-    from smug_recon.gadgets.stream import run
+    from smug_recon.gadgets.scan import run
     from smug_recon.pipeline import load_pipeline
 
     made = SmallScan()

@@ -11,7 +11,7 @@ from small_scan import header, whole_scan
 
 from smug_recon.errors import ConfigurationError
 from smug_recon.gadgets.maps.folding import folded_network
-from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.scan import run
 from smug_recon.pipeline import load_pipeline
 
 

@@ -11,7 +11,7 @@ from parent import CLOSE, Answer, Node, handshake
 from small_scan import COILS, LINES_Y, SmallScan, header, header_xml, sampled_lines
 
 from smug_recon.gadgets import reconstruct_buffers
-from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.scan import run
 from smug_recon.pipeline import load_pipeline
 
 BANDWIDTH = 0.8  # of header_xml

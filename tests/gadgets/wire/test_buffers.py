@@ -14,7 +14,7 @@ from small_scan import DWELL_US, NOISE_DWELL_US, coil_images, header, header_xml
 
 from smug_recon.gadgets import front_end as ours
 from smug_recon.gadgets import reconstruct_buffers
-from smug_recon.gadgets.stream import run
+from smug_recon.gadgets.scan import run
 from smug_recon.gadgets.wire.sockets import GuardedSocket
 from smug_recon.pipeline import load_pipeline
 
