@@ -75,7 +75,7 @@ def fully_sampled_slices(path: Path) -> list[tuple[Tensor, Tensor]]:
     Lines may be missing at both ends alike, where the encoded matrix is larger than what was acquired (many fastMRI files).
 
     Raises:
-        DataError: a slice lacks other lines. SmugReconError: what reading the file raises.
+        DataError: a slice lacks other lines, or there is none. SmugReconError: what reading the file raises.
     """
     with open_raw(path) as source:
         header, _ = parse_header(source.header_xml)
@@ -95,6 +95,8 @@ def fully_sampled_slices(path: Path) -> list[tuple[Tensor, Tensor]]:
                     "leave it out of data.raw",
                 )
             slices.append((item.kspace_cyx, _maps(item.kspace_cyx)))
+    if not slices:
+        raise DataError(f"no slice in {path.name}", "a Cartesian scan", "leave it out of data.raw")
     return slices
 
 
