@@ -18,6 +18,9 @@ from smug_recon.training.distributed import join, leave
 from smug_recon.training.sources import Source, open_source
 from smug_recon.training.trainer import Trainer
 
+EVERY = 50
+"""Updates from one line of the curve to the next."""
+
 
 def train(
     config: TrainingConfig, folder: Path, device: str = "cpu", stop_after: int | None = None
@@ -41,8 +44,7 @@ def train(
         if number < trainer.stage or (number == trainer.stage and trainer.update >= stage.updates):
             continue
         if number > trainer.stage:
-            trainer.stage, trainer.update = number, 0
-            trainer.optimiser = trainer._optimiser()
+            trainer.begin(number)
         stop = stage.updates if left is None else min(stage.updates, trainer.update + left)
         left = None if left is None else left - (stop - trainer.update)
         scans = config.data.scans
@@ -79,6 +81,12 @@ def forget_after(curve: Path, stage: int, update: int) -> None:
         partial.replace(curve)
 
 
+def _write_line(trainer: Trainer, loss: float, psnr: float) -> None:
+    line = [trainer.stage, trainer.update, f"{loss:.6g}", f"{psnr:.3f}", f"{time.time():.0f}"]
+    with (trainer.folder / "curve.csv").open("a", newline="") as file:
+        csv.writer(file).writerow(line)
+
+
 def _run_stage(trainer: Trainer, stage: StageConfig, batches: ScanBatches, stop: int) -> None:
     saved = time.monotonic()
     leads = trainer.team.rank == 0
@@ -86,29 +94,20 @@ def _run_stage(trainer: Trainer, stage: StageConfig, batches: ScanBatches, stop:
     bar = tqdm(
         total=stage.updates, initial=trainer.update, desc=name, disable=None if leads else True, mininterval=5
     )
-    sums, seen = [0.0, 0.0], 0
     drawn: Dataset[Any] = ScanShares(batches) if trainer.draws == "position" else batches
     batch: Batch | list[Batch]
     for batch in stream(drawn, trainer.update, stop, trainer.config.workers):
         device = trainer.device
         moved = batch.to(device) if isinstance(batch, Batch) else [scan.to(device) for scan in batch]
         loss, psnr = trainer.train_on(moved, stage)
-        sums, seen = [sums[0] + loss, sums[1] + psnr], seen + 1
+        trainer.since = (trainer.since[0] + loss, trainer.since[1] + psnr, trainer.since[2] + 1)
         bar.update()
-        if leads and trainer.update % 50 == 0:
-            means = (sums[0] / seen, sums[1] / seen)
-            with (trainer.folder / "curve.csv").open("a", newline="") as file:
-                csv.writer(file).writerow(
-                    [
-                        trainer.stage,
-                        trainer.update,
-                        f"{means[0]:.6g}",
-                        f"{means[1]:.3f}",
-                        f"{time.time():.0f}",
-                    ]
-                )
+        if trainer.update % EVERY == 0:
+            means = (trainer.since[0] / trainer.since[2], trainer.since[1] / trainer.since[2])
+            trainer.since = (0.0, 0.0, 0)
             bar.set_postfix(loss=f"{means[0]:.4g}", psnr_db=f"{means[1]:.2f}")
-            sums, seen = [0.0, 0.0], 0
+            if leads:
+                _write_line(trainer, *means)
         if leads and time.monotonic() - saved > trainer.config.save_every_s:
             save_checkpoint(trainer.folder / "checkpoint.pt", trainer.state(), trainer.config)
             saved = time.monotonic()

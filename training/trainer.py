@@ -56,6 +56,11 @@ class Trainer:
             denoiser.forward = partial(recomputed, denoiser.forward, use_reentrant=False)  # type: ignore[method-assign]
         self.averaged = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.stage, self.update = 0, 0
+        self.since: tuple[float, float, int] = (
+            0.0,
+            0.0,
+            0,
+        )  # sums of loss and PSNR, and updates, since the last line of the curve
         self.draws = config.draws
         self.optimiser = self._optimiser()
 
@@ -81,6 +86,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "stage": self.stage,
             "update": self.update,
+            "since": self.since,
             "draws": self.draws,
             "processes": self.team.size,
         }
@@ -94,6 +100,8 @@ class Trainer:
         for group, factor in zip(self.optimiser.param_groups, factors, strict=True):
             group["factor"] = factor  # the config's, should it have changed
         self.stage, self.update = int(state["stage"]), int(state["update"])
+        loss, psnr, count = state.get("since", self.since)
+        self.since = (loss, psnr, count)
         self.draws = state.get(
             "draws", "process"
         )  # what it began with; files from before there was a choice do not say
@@ -103,6 +111,11 @@ class Trainer:
                 state["processes"],
                 self.team.size,
             )
+
+    def begin(self, stage: int) -> None:
+        """Go on with the next stage; weights and their average stay, the optimiser starts anew."""
+        self.stage, self.update, self.since = stage, 0, (0.0, 0.0, 0)
+        self.optimiser = self._optimiser()
 
     def loss(self, batch: Batch, stage: StageConfig) -> tuple[Tensor, float]:
         """Return the loss of a batch and the PSNR of its reconstruction (nan for the denoising task)."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from smug_recon.errors import ConfigurationError
+from smug_recon.training import loop
 from smug_recon.training.batches import ScanBatches
 from smug_recon.training.checkpoint import checkpoint_config, load_checkpoint
 from smug_recon.training.config import StageConfig, TrainingConfig
@@ -32,6 +33,23 @@ def test_a_stopped_training_continues_identically(
     assert whole.keys() == parts.keys()
     for name, value in whole.items():
         assert torch.equal(value, parts[name]), name
+
+
+def curve(folder: Path) -> list[list[str]]:
+    """Lines of a curve without their time."""
+    return [line.split(",")[:4] for line in (folder / "curve.csv").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("killed_after", [1, 4, 5])
+def test_a_stopped_training_draws_the_same_curve(
+    config: TrainingConfig, tmp_path: Path, killed_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "EVERY", 2)
+    train(config, tmp_path / "whole")
+    train(config, tmp_path / "parts", stop_after=killed_after)
+    train(config, tmp_path / "parts")
+    assert [line[:2] for line in curve(tmp_path / "whole")] == [["0", "2"], ["1", "2"], ["1", "4"]]
+    assert curve(tmp_path / "parts") == curve(tmp_path / "whole")
 
 
 def test_every_weight_learns(config: TrainingConfig, tmp_path: Path) -> None:
