@@ -10,7 +10,7 @@ import torch
 
 from smug_recon.errors import ConfigurationError
 from smug_recon.training.checkpoint import checkpoint_config, load_checkpoint
-from smug_recon.training.config import DataConfig, ScanConfig
+from smug_recon.training.config import DataConfig
 from smug_recon.training.export import commit_of, export, make_card
 from smug_recon.training.material import describe
 from smug_recon.training.slices import read_volumes
@@ -38,7 +38,8 @@ def convert(
         running: settings of the network that need no training and replace the config's: mirror, iterations, tolerance.
         metrics: measured elsewhere, for the card.
         precision: of the denoiser in a model file, float32 or bfloat16; the card says which, figures are measured in it.
-        slices, splits: held-out subjects to measure on, ``count`` scans a split: a file of slices, or a folder of raw files.
+        slices, splits: held-out subjects to measure on, ``count`` scans a split: a file of slices, or a folder of
+            raw files, which has no splits and is measured once, as ``held-out``.
     """
     config = checkpoint_config(checkpoint)
     config = config.model_copy(update={"network": config.network.model_copy(update=running or {})})
@@ -55,9 +56,9 @@ def convert(
         if number <= state["stage"]
     }
     measured = dict(metrics or {})
-    for split in splits:
-        assert slices is not None
-        measured[split] = validate(network, _held_out(slices, split, config.data.scans), count)
+    if slices is not None:
+        for split in ("held-out",) if slices.is_dir() else splits:
+            measured[split] = validate(network, _held_out(slices, split, config.data), count)
     material = describe(config.data, open_source(config.data))
     if model.suffix == ".safetensors":
         about = {
@@ -76,8 +77,8 @@ def convert(
     return card
 
 
-def _held_out(held_out: Path, split: str, scans: ScanConfig) -> Source:
-    """Return the scans to measure on: of a split of a slice file, or of a folder of fully sampled raw files."""
+def _held_out(held_out: Path, split: str, data: DataConfig) -> Source:
+    """Return the scans to measure on: of a split of a slice file, or of a folder of raw files, in the cache of training."""
     if held_out.is_dir():
-        return open_source(DataConfig(raw=held_out, scans=scans))
-    return SimulatedScans(read_volumes(held_out, split), scans)
+        return open_source(DataConfig(raw=held_out, cache=data.cache, scans=data.scans))
+    return SimulatedScans(read_volumes(held_out, split), data.scans)

@@ -76,7 +76,7 @@ def make_card(
             "coils": material.coils,
             "acceleration": list(scans.acceleration),
             "calibration_lines": list(scans.calibration),
-            "noise_level": list(scans.noise),
+            "noise_level": material.noise,
             "patterns": ["random", "regular"] if scans.random_fraction < 1 else ["random"],
         },
         "training": {"updates": updates, "seed": config.seed, "precision": config.precision},
@@ -89,7 +89,11 @@ def make_card(
 def export(network: Unrolled, card: dict[str, Any], path: Path) -> None:
     """Write the model file: ``forward(kspace_bcyx, maps_bcyx, mask, seed, samples) -> (image_byx, spread_byx)``.
 
-    The card lies in ``_extra_files["card.json"]``. Written whole or not at all.
+    The card lies in ``_extra_files["card.json"]``. Written whole or not at all, and only where the file, read back, reconstructs
+    made-up data as the network does.
+
+    Raises:
+        ModelError: it does not.
     """
     network = network.to("cpu").eval().requires_grad_(False)
     partial = path.with_suffix(".partial")
@@ -98,6 +102,14 @@ def export(network: Unrolled, card: dict[str, Any], path: Path) -> None:
         scripted = torch.jit.script(network)
         torch.jit.save(
             scripted, str(partial), _extra_files={"card.json": json.dumps(card, indent=1).encode()}
+        )
+        difference = _difference(network, torch.jit.load(str(partial), map_location="cpu").eval())
+    if not difference < SAME:
+        partial.unlink()
+        raise ModelError(
+            f"a TorchScript file whose image differs by {difference:.2g} from the network's",
+            f"less than {SAME:g}",
+            "the weights may be no numbers: look at the curve of the training",
         )
     partial.replace(path)
 

@@ -12,12 +12,15 @@ from smug_recon.training.sources import SimulatedScans, Source
 
 @dataclass(frozen=True)
 class Material:
-    """Anatomy, contrasts, the range of matrix sizes (y, x) and coils, and one entry a source: name, licence, attribution."""
+    """Anatomy, contrasts, the ranges of matrix sizes (y, x), coils and noise levels (standard deviation of a sample, the brightest
+    1 % of A^H y being 1), and one entry a source: name, licence, attribution.
+    """
 
     anatomy: str
     contrasts: list[str]
     matrix_yx: list[list[int]]
     coils: list[int]
+    noise: list[float]
     sources: list[dict[str, str]]
 
 
@@ -32,6 +35,13 @@ def attributions(volumes: list[Volume]) -> list[dict[str, str]]:
         {"name": ", ".join(subjects), "licence": licence, "attribution": attribution}
         for (licence, attribution), subjects in found.items()
     ]
+
+
+def _measured_noise(source: MeasuredScans, count: int = 16) -> list[float]:
+    """Return the lowest and the highest noise level, as the network is told it, of the first scans of a source."""
+    lines_y = source.lines_y
+    levels = [10 ** (float(source.draw(0, n, lines_y[n % len(lines_y)]).level) - 2) for n in range(count)]
+    return [float(f"{level:.2g}") for level in (min(levels), max(levels))]
 
 
 def describe(data: DataConfig, source: Source) -> Material:
@@ -49,6 +59,7 @@ def describe(data: DataConfig, source: Source) -> Material:
                 [scans.slab_x, round(max(zoomed) * scans.zoom[1])],
             ],
             coils=list(scans.coils),
+            noise=list(scans.noise),
             sources=attributions(volumes),
         )
     assert isinstance(source, MeasuredScans)
@@ -63,5 +74,6 @@ def describe(data: DataConfig, source: Source) -> Material:
         contrasts=sorted(data.contrasts),
         matrix_yx=[[min(rows), max(rows)], [min(columns), max(columns)]],
         coils=[min(coils), max(coils)],
+        noise=_measured_noise(source),
         sources=[entry],
     )

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from smug_recon.errors import ConfigurationError
+from smug_recon.errors import ConfigurationError, ModelError
 from smug_recon.gadgets.solve.model import load_model, read_card, sha256_of
 from smug_recon.training.checkpoint import load_checkpoint
 from smug_recon.training.config import TrainingConfig
 from smug_recon.training.convert import convert
+from smug_recon.training.export import export
 from smug_recon.training.loop import train
 from smug_recon.training.weights import network_of
 
@@ -41,6 +42,12 @@ def test_exported_model_equals_the_averaged_weights(config: TrainingConfig, tmp_
     assert read_card(half_file).denoiser["precision"] == "bfloat16"
     with pytest.raises(ConfigurationError, match="bfloat16"):
         convert(tmp_path / "run" / "checkpoint.pt", half_file, precision="half")
+
+    for value in network.parameters():
+        value.data.fill_(torch.nan)
+    with pytest.raises(ModelError, match="differs by nan"):
+        export(network, {}, tmp_path / "nan.pt")
+    assert not list(tmp_path.glob("nan.*"))
 
     card = read_card(model_file)
     assert card.denoiser["precision"] == "float32"

@@ -120,14 +120,22 @@ def test_partial_fourier_is_not_fully_sampled(tmp_path: Path, caplog: pytest.Log
 def test_from_raw_files_to_a_card(config: TrainingConfig, raw_folder: Path, tmp_path: Path) -> None:
     data = DataConfig(raw=raw_folder, anatomy="phantom", licence="MIT", attribution="nobody", scans=SCANS)
     train(config.model_copy(update={"data": data}), tmp_path / "run")
-    card = convert(tmp_path / "run" / "checkpoint.pt", tmp_path / "m.pt", None, raw_folder, ["val"], 2)
+    card = convert(
+        tmp_path / "run" / "checkpoint.pt", tmp_path / "m.pt", None, raw_folder, ["val", "test"], 2
+    )
     assert card["trained_range"]["anatomy"] == "phantom"
     assert card["trained_range"]["matrix_yx"] == [[48, 48], [40, 40]]
     assert card["trained_range"]["coils"] == [4, 4]
     assert card["training_data"] == [
         {"name": "2 fully sampled raw files", "licence": "MIT", "attribution": "nobody"}
     ]
-    assert card["metrics"]["val"]["scans"] == 2 and "scan1" not in str(card)
+    assert set(card["metrics"]) == {"held-out"}  # raw files have no splits
+    assert card["metrics"]["held-out"]["scans"] == 2 and "scan1" not in str(card)
+    low, high = card["trained_range"]["noise_level"]
+    assert (
+        0 < low <= high < SCANS.noise[1]
+    )  # of the scans, not of the config, which says how simulated ones are drawn
+    assert [low, high] != list(SCANS.noise)
 
 
 def test_data_is_either_slices_or_raw(raw_folder: Path) -> None:
