@@ -18,6 +18,7 @@ from smug_recon.dicom.privacy import anonymised, with_patient_id
 from smug_recon.dicom.stacks import Frame, Series, series_of
 from smug_recon.dicom.values import coding
 from smug_recon.errors import ConfigurationError
+from smug_recon.whole_file import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +47,8 @@ def write_dicom(
     written: list[Path] = []
     for series, ds in datasets(images, header, multiframe, components, anonymise, patient_id):
         path = folder / f"{series.number:05d}_{int(ds.InstanceNumber):05d}.dcm"
-        unfinished = path.with_suffix(".incomplete")
-        ds.save_as(unfinished, enforce_file_format=True)
-        unfinished.replace(path)
+        with whole_file(path) as unfinished:
+            ds.save_as(unfinished, enforce_file_format=True)
         written.append(path)
     return written
 

@@ -25,6 +25,7 @@ from torch import Tensor
 from smug_recon.gadgets.items import Reconstruction, Slice, SliceKey, Volume
 from smug_recon.gadgets.observer import Observer
 from smug_recon.gadgets.timeline import Timeline
+from smug_recon.whole_file import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -168,10 +169,8 @@ class Notebook(Observer):
             pages.append({**key._asdict(), "partition": partition, **page.about})
             arrays |= {f"page{number}_{name}": value for name, value in page.arrays.items()}
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
-        unfinished = self.path.with_name(self.path.name + ".incomplete")
-        with unfinished.open("wb") as file:
+        with whole_file(self.path) as unfinished, unfinished.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        unfinished.replace(self.path)
 
     @harmless
     def _arrived(self) -> None:

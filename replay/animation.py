@@ -11,6 +11,7 @@ from PIL import Image as Picture
 
 from smug_recon.dicom.moments import moment, resolution_ms, trigger_times_ms
 from smug_recon.replay.preview import grey_pictures, window
+from smug_recon.whole_file import whole_file
 
 SHORTEST_MS, LONGEST_MS, USUAL_MS = 20, 500, 80
 """Time a picture is shown: what was acquired, within what a viewer can show; for a walk through slices the usual."""
@@ -54,16 +55,15 @@ def _write(film: Sequence[ismrmrd.Image], path: Path, moving: bool) -> Path | No
     pictures = [picture for image in film for picture in grey_pictures(image, shared)]
     if len(pictures) < 2 or len({picture.size for picture in pictures}) > 1:
         return None
-    unfinished = path.with_suffix(".incomplete")
     frames: list[Picture.Image] = pictures
-    frames[0].save(
-        unfinished,
-        format="GIF",
-        save_all=True,
-        append_images=frames[1:],
-        duration=picture_ms(film) if moving else USUAL_MS,
-        loop=0,
-        optimize=False,
-    )
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        frames[0].save(
+            unfinished,
+            format="GIF",
+            save_all=True,
+            append_images=frames[1:],
+            duration=picture_ms(film) if moving else USUAL_MS,
+            loop=0,
+            optimize=False,
+        )
     return path

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image as Picture
 
 from smug_recon.dicom.geometry import display_order, plane
+from smug_recon.whole_file import whole_file
 
 
 def write_previews(images: Iterable[ismrmrd.Image], folder: Path, stem: str) -> list[Path]:
@@ -23,9 +24,8 @@ def write_previews(images: Iterable[ismrmrd.Image], folder: Path, stem: str) -> 
     for image in images:
         for picture in grey_pictures(image):
             path = folder / f"{stem}_{len(written) + 1:04d}.png"
-            unfinished = path.with_suffix(".incomplete")
-            picture.save(unfinished, format="PNG")
-            unfinished.replace(path)
+            with whole_file(path) as unfinished:
+                picture.save(unfinished, format="PNG")
             written.append(path)
     return written
 

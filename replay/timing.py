@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from smug_recon.whole_file import whole_file
+
 VARIABLE = "SMUG_RECON_TIMING"
 """Environment variable with the path to which the node writes its timing."""
 
@@ -22,9 +24,8 @@ def read_timing(path: Path) -> dict[str, Any]:
 
 def write_timing(path: Path, timing: Mapping[str, Any]) -> None:
     """Write the timing in one step."""
-    unfinished = path.with_name(path.name + ".incomplete")
-    unfinished.write_text(json.dumps(dict(timing), indent=2) + "\n")
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(dict(timing), indent=2) + "\n")
 
 
 def timing_table(timing: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from smug_recon.report.findings import findings, headline, provenance, scan_fact
 from smug_recon.report.stack import evenly
 from smug_recon.report.stages import SHADES, timeline
 from smug_recon.report.viewers import beside_tab, page_label, page_turn, series_tabs
+from smug_recon.whole_file import whole_file
 
 MOST_MOSAICS = 5
 """Slices whose coil maps are shown."""
@@ -36,9 +37,8 @@ def write_report(folder: Path, free_text: bool = True) -> Path:
         without_names(book)
     text = rendered(book)
     path = folder / REPORT_FILE
-    unfinished = path.with_name(path.name + ".incomplete")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     return path
 
 

@@ -80,7 +80,7 @@ def test_dicom_files_are_all_there_or_none(tmp_path):
         file.finish()
     folder = tmp_path / "dicom"
     folder.mkdir()
-    (folder / "00101_00002.incomplete").symlink_to(FULL)
+    (folder / "00101_00002.dcm.incomplete").symlink_to(FULL)
     header = ismrmrd.xsd.ismrmrdHeader(
         experimentalConditions=ismrmrd.xsd.experimentalConditionsType(H1resonanceFrequency_Hz=1)
     )
