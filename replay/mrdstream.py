@@ -77,13 +77,9 @@ class StreamRaw(Raw):
 
     def _skipped(self, message_id: int) -> bool:
         """Read over what is meant for another program: configurations, texts and plain arrays."""
-        if message_id == wire.CONFIG_FILE:
-            self._exactly(wire.CONFIG_FILE_BYTES)
-        elif message_id in (wire.CONFIG, wire.TEXT):
-            wire.read_text(self._exactly, "text")
-        elif message_id == wire.ARRAY:
+        if message_id == wire.ARRAY:
             self._skip_array()
-        else:
+        elif not wire.skip_words(message_id, self._exactly):
             return False
         log.warning(
             "%s: message %d is no acquisition, image or waveform and is left out", self._name, message_id

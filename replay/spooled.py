@@ -64,13 +64,7 @@ class SpoolRaw(StreamRaw):
 
     def _skipped(self, message_id: int) -> bool:
         """Read over the words of the host: what they say is in ``pipeline.yaml``."""
-        if message_id == wire.CONFIG_FILE:
-            self._exactly(wire.CONFIG_FILE_BYTES)
-        elif message_id in (wire.CONFIG, wire.TEXT):
-            wire.read_text(self._exactly, "text")
-        else:
-            return False
-        return True
+        return wire.skip_words(message_id, self._exactly)
 
     def _exactly(self, count: int) -> bytes:
         if count > self._left:  # before memory is taken for it

@@ -131,6 +131,17 @@ def read_text(read: ReadExactly, what: str, length_bytes: int = 4) -> bytes:
     return read(length)
 
 
+def skip_words(message_id: int, read: ReadExactly) -> bool:
+    """Read over a configuration or a text; False, and nothing is read, for another message. StreamError."""
+    if message_id == CONFIG_FILE:
+        read(CONFIG_FILE_BYTES)
+    elif message_id in (CONFIG, TEXT):
+        read_text(read, "text")
+    else:
+        return False
+    return True
+
+
 def read_body(message_id: int, read: ReadExactly) -> list[bytes]:
     """What follows the id of an acquisition, an image or a waveform, unparsed; StreamError for another id."""
     if message_id == ACQUISITION:

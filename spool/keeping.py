@@ -6,12 +6,12 @@ import logging
 import os
 import struct
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
+from smug_recon import __version__
 from smug_recon.errors import ConfigurationError
 from smug_recon.pipeline import SpoolSettings
 from smug_recon.spool.folder import SpoolFolder
@@ -66,7 +66,7 @@ class Keeping:
         self.alarm: Callable[[str], None] = lambda text: log.error("%s", text)
         self.trouble = ""
         self._settings = settings
-        self._record = Record(host=host, target=target, software=_version())
+        self._record = Record(host=host, target=target, software=__version__)
         self._before = bytearray()
         self._heard = self._start = 0
         self._spool: Spool | None = None
@@ -192,10 +192,3 @@ def end_of_header(start: bytes | bytearray) -> int | None:
             return None
         at += 2 + 1024 if identifier == 1 else 6 + length
     return at if at <= len(start) else None
-
-
-def _version() -> str:
-    try:
-        return version("smug-recon")
-    except PackageNotFoundError:
-        return "unknown"

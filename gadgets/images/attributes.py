@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 
 import ismrmrd
 import numpy as np
 import torch
 
+from smug_recon import __version__
 from smug_recon.gadgets.header.plan import Plan
 from smug_recon.gadgets.items import Reconstruction
 from smug_recon.gadgets.solve.fallback import CG_SENSE
@@ -72,7 +72,7 @@ def attributes(item: Reconstruction, plan: Plan, model: Model, title: str = "") 
     meta["SmugPipeline"] = plan.pipeline.name
     meta["SmugPipelineSha256"] = plan.pipeline.sha256
     meta["SmugTorchVersion"] = str(torch.__version__)
-    meta["SmugReconVersion"] = _version()
+    meta["SmugReconVersion"] = __version__
     return meta
 
 
@@ -128,11 +128,3 @@ def _summary(item: Reconstruction, plan: Plan) -> str:
 
 def _direction(vector: Sequence[float]) -> list[str]:
     return [f"{float(part):.18f}" for part in vector]
-
-
-@cache
-def _version() -> str:
-    try:
-        return version("smug-recon")
-    except PackageNotFoundError:
-        return "unknown"

@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "calibration": {"calibration", "errors"},
     "network": {"network", "physics", "errors"},
     "simulation": {"simulation", "physics", "errors"},
-    "spool": {"spool", "pipeline", "errors"},
+    "spool": {"spool", "pipeline", "errors", ""},
     "gadgets": {
         "gadgets",
         "spool",
