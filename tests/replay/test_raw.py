@@ -11,6 +11,7 @@ import h5py
 import ismrmrd
 import numpy as np
 import pytest
+from full_readouts import bytes_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,10 +23,6 @@ from smug_recon.replay.images import open_dataset
 from smug_recon.replay.raw import open_raw, read_items
 
 SIZES = [(8, 2, 0), (8, 2, 0), (16, 4, 3), (1, 1, 2), (0, 2, 0), (8, 3, 0)]
-
-
-def bytes_of(items):
-    return [item.to_bytes() for item in items]
 
 
 def read_here(path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from smug_recon.scanner.catalogue import Catalogue
 from smug_recon.scanner.house import House, Settings
-from smug_recon.web import LivePage
+from smug_recon.web import LivePage, pictures
+from smug_recon.web.pictures import Pictures, painted
 
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS / "gadgets"), str(TESTS / "scanner")]  # small_scan, hosts
@@ -37,3 +39,20 @@ def page(house: House) -> Iterator[LivePage]:
     page = LivePage(house, 0)
     yield page
     page.close()
+
+
+@pytest.fixture
+def painter(monkeypatch):
+    """Pictures whose brush moves only when ``free`` is set."""
+    free = threading.Event()
+
+    def slow(image):
+        assert free.wait(60)
+        return painted(image)
+
+    monkeypatch.setattr(pictures, "painted", slow)
+    made = Pictures()
+    made.free = free
+    yield made
+    free.set()
+    made.close()

@@ -2,111 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
-import threading
 from types import SimpleNamespace
 
 import ismrmrd
 import pytest
 from asking import ask, image
-from PIL import Image as Picture
+from painting import drawn
 from small_scan import header, header_xml
 
 from smug_recon.pipeline import load_pipeline
-from smug_recon.scanner.session import DONE, EMPTY, FAILED, FALLBACK, Account
-from smug_recon.web import LivePage, pictures
-from smug_recon.web.health import BAD, CARE, GOOD, MOST_POINTS, NOTE, RECENT_S, health
+from smug_recon.scanner.session import DONE, EMPTY, FAILED, Account
+from smug_recon.web import LivePage
 from smug_recon.web.ledger import Ledger
-from smug_recon.web.pictures import PER_SESSION, Pictures, caption, painted
 from smug_recon.web.record import MOST_LETTERS, MOST_TEXTS, Record, doing, stages
-
-
-@pytest.fixture
-def painter(monkeypatch):
-    """Pictures whose brush moves only when ``free`` is set."""
-    free = threading.Event()
-
-    def slow(image):
-        assert free.wait(60)
-        return painted(image)
-
-    monkeypatch.setattr(pictures, "painted", slow)
-    made = Pictures()
-    made.free = free
-    yield made
-    free.set()
-    made.close()
-
-
-def drawn(made, session, number):
-    """Wait for a picture."""
-    limit = threading.Event()
-    for _ in range(6000):
-        if (png := made.png(session, number)) is not None:
-            return png
-        limit.wait(0.01)
-    raise AssertionError("not painted")
-
-
-def test_an_image_becomes_a_small_8_bit_png(painter):
-    painter.free.set()
-    painter.offer(3, image(side=700))
-    with Picture.open(io.BytesIO(drawn(painter, 3, 1))) as found:
-        assert (found.format, found.mode, max(found.size)) == ("PNG", "L", pictures.LONGEST_SIDE)
-        assert found.info == {}  # no text beside the pixels
-    assert painter.of(3)[0]["matrix"] == [700, 700] and painter.of(4) == []
-
-
-def test_offering_never_waits_and_the_newest_are_painted(painter):
-    for number in range(1000):
-        painter.offer(1, image(number % 5))
-    assert len(painter._waiting) <= pictures.WAITING
-    painter.free.set()
-    drawn(painter, 1, 1000)
-    held = [about["id"] for about in painter.of(1)]
-    assert held[-pictures.WAITING :] == list(range(1001 - pictures.WAITING, 1001))
-    assert painter.left_out(1) + len(held) == 1000
-
-
-def test_pictures_of_a_session_and_their_bytes_are_bounded(painter):
-    painter.free.set()
-    for session in (1, 2):
-        for number in range(1, PER_SESSION + 4):
-            painter.offer(session, image(number))
-            drawn(painter, session, number)
-    assert [len(painter.of(session)) for session in (1, 2)] == [PER_SESSION, PER_SESSION]
-    size = len(drawn(painter, 2, PER_SESSION + 3))
-    painter._most_bytes = 3 * size
-    painter.offer(2, image(0))
-    drawn(painter, 2, PER_SESSION + 4)
-    assert painter._bytes <= 3 * size and painter.of(1) == [] and painter.of(2)[-1]["id"] == PER_SESSION + 4
-    painter.forget(2)
-    assert painter._bytes == 0 and painter.of(2) == [] and painter.left_out(2) == 0
-
-
-def test_an_image_that_cannot_be_painted_is_counted_and_the_next_is_painted(painter):
-    painter.free.set()
-    painter.offer(1, SimpleNamespace(data=SimpleNamespace(nbytes=1)))
-    painter.offer(1, image())
-    drawn(painter, 1, 2)
-    assert painter.left_out(1) == 1
-
-
-def test_a_huge_image_is_neither_painted_nor_held(painter):
-    painter.offer(1, SimpleNamespace(data=SimpleNamespace(nbytes=pictures.LARGEST_IMAGE + 1)))
-    assert painter.left_out(1) == 1 and not painter._waiting
-
-
-def test_a_caption_tells_series_counters_and_fallback_and_no_text_of_the_scanner():
-    plain, fallen, foreign = image(2), image(0, "out of memory"), image()
-    foreign.meta = ismrmrd.Meta({"SequenceDescriptionAdditional": "Miller^Anna"})
-    assert caption(plain)["series"] == "SMUG" and caption(plain)["where"] == "slice 3"
-    assert caption(fallen)["series"] == "CG-SENSE" and caption(fallen)["fallback"] == "out of memory"
-    assert caption(foreign)["series"] == "passed on" and "Miller" not in json.dumps(caption(foreign))
-    spread = image()
-    spread.meta["DataRole"] = ["Image", "Uncertainty"]
-    assert caption(spread)["series"] == "uncertainty"
 
 
 def over(ledger, number, outcome=DONE, error="", pictured=False):
@@ -200,53 +109,6 @@ def test_a_report_in_the_folder_of_a_session_is_served_apart_from_the_page(page,
     assert (
         "sandbox allow-scripts" in policy and "default-src 'none'" in policy and "connect-src" not in policy
     )
-
-
-NOW = 10_000.0
-SERVER = {"trouble": "", "stopping": False, "ready": True, "active": 1, "limit": 4}
-
-
-def session(number=1, **changes):
-    return {"number": number, "fallbacks": 0, "slices": 4, "reasons": {}, "outcome": DONE, "error": "",
-            "warnings": [], "ended": NOW - 10, **changes}  # fmt: skip
-
-
-LONG_AGO = {"ended": NOW - RECENT_S}
-FALLEN = {"fallbacks": 2, "reasons": {"out of memory": 2}, "outcome": FALLBACK}
-
-
-@pytest.mark.parametrize(
-    ("server", "running", "past", "level", "text", "points"),
-    [
-        ({}, [session()], [session(2)], GOOD, "All is well", []),
-        ({}, [session(warnings=["outside the trained range"])], [], NOTE, "Running with warnings", []),
-        ({}, [], [session(warnings=["outside the trained range"])], GOOD, "All is well", []),
-        ({"trouble": "the GPU was lost"}, [], [], BAD, "The GPU was lost", []),
-        ({"ready": False}, [], [], CARE, "The model is being loaded", []),
-        ({"stopping": True}, [], [], CARE, "The server is being stopped", []),
-        ({"active": 4}, [], [], CARE, "4 sessions, as many as allowed", []),
-        ({}, [session(3, **FALLEN)], [], CARE, "Session 3 has images without the network",
-         ["Session 3: 2 of 4 slices not made by the network: out of memory"]),
-        ({}, [], [session(3, **FALLEN)], CARE, "Session 3 has", ["Session 3: 2 of 4"]),
-        ({}, [], [session(3, **FALLEN, **LONG_AGO)], GOOD, "All is well", []),
-        ({}, [], [session(9, outcome=FAILED, error="why", **LONG_AGO)], GOOD, "All is well", []),
-        ({}, [], [session(8, outcome=FAILED, error="why"), session(7, outcome=FAILED, error="how")],
-         BAD, "2 sessions failed in the last quarter", ["Session 8: why", "Session 7: how"]),
-        ({"active": 4}, [session(1, **FALLEN)], [session(9, outcome=FAILED, error="why")], BAD, "Session 9 failed",
-         ["Session 9: why", "Session 1 has", "4 sessions", "Session 1: 2 of 4"]),
-    ],
-)  # fmt: skip
-def test_the_health_line_tells_the_worst(server, running, past, level, text, points):
-    found = health({**SERVER, **server}, running, past, NOW)
-    assert found["level"] == level and found["text"].startswith(text)
-    assert len(found["points"]) == len(points)
-    for (_, told), expected in zip(found["points"], points, strict=True):
-        assert told.startswith(expected)
-
-
-def test_the_points_are_few():
-    found = health(SERVER, [], [session(n, outcome=FAILED, error="why") for n in range(40)], NOW)
-    assert len(found["points"]) == MOST_POINTS and found["more"] == 40 - MOST_POINTS
 
 
 @pytest.mark.parametrize(
