@@ -49,7 +49,7 @@ def _head(config: EvaluationConfig, rows: Sequence[Row], jobs: Sequence[Job], do
         head += [f"Not measured, since no slice is of that kind: {', '.join(absent)}.", ""]
     if len(subjects) == 1:
         head += [
-            "One subject: the intervals say nothing about other subjects, and those of a single slice nothing at all.",
+            "One subject: the intervals say nothing about other subjects; a single slice has none.",
             "",
         ]
     return [

@@ -23,8 +23,11 @@ TITLES = {
 
 
 def cell(result: Result) -> str:
-    """Return ``mean [low, high]``; four significant digits, dB with two decimals."""
-    if result.metric.endswith("db") or "_db_minus_" in result.metric:
+    """Return ``mean [low, high]``, of a single slice the value alone; four significant digits, dB with two decimals."""
+    decibels = result.metric.endswith("db") or "_db_minus_" in result.metric
+    if result.n < 2:
+        return f"{result.mean:.2f}" if decibels else f"{result.mean:.4g}"
+    if decibels:
         return f"{result.mean:.2f} [{result.ci_low:.2f}, {result.ci_high:.2f}]"
     return f"{result.mean:.4g} [{result.ci_low:.4g}, {result.ci_high:.4g}]"
 

@@ -103,6 +103,23 @@ def test_smoothing_a_jump_reaches_its_lipschitz_constant() -> None:
     assert smoothed / step == pytest.approx(smoothed_lipschitz(1.0, SIGMA), rel=1e-6)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_theorem_1_is_reached(steps: int) -> None:
+    """One pixel, one coil, the denoiser sign(x), smoothed exactly: near the jump the image moves by C_N, further away by less."""
+
+    def image(y: float) -> float:
+        x = y
+        for _ in range(steps):
+            x = (y + LAMBDA * math.erf(x / SIGMA / math.sqrt(2))) / (1 + LAMBDA)
+        return x
+
+    constant = 10 ** log10_theorem_1(steps, 1.0, SIGMA, [1 / (1 + LAMBDA)] * steps, [LAMBDA] * steps)
+    assert image(1e-6) / 1e-6 == pytest.approx(constant, rel=1e-4)
+    for delta in (0.01, 0.1, 1.0, 10.0):
+        for start in (-1.0, 0.0, 0.3):
+            assert abs(image(start + delta) - image(start)) <= constant * delta
+
+
 def test_jacobian_norms_are_those_of_the_dense_matrix() -> None:
     generator = torch.Generator().manual_seed(0)
     matrix = torch.randn(5, 7, generator=generator)
