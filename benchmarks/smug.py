@@ -96,10 +96,12 @@ def of_bf16(size: Size) -> dict[str, float]:
     full = network(kspace_bcyx, maps_bcyx, mask_by, SEED, 2)[0][0]
     network.regulariser.denoiser.to(torch.bfloat16)
     half = network(kspace_bcyx, maps_bcyx, mask_by, SEED, 2)[0][0]
-    return {"PSNR loss of a trained network, dB": psnr_db(full, truth_yx) - psnr_db(half, truth_yx)}
+    return {
+        "PSNR loss of a trained network, dB": scaled_psnr_db(full, truth_yx) - scaled_psnr_db(half, truth_yx)
+    }
 
 
-def psnr_db(image_yx: Tensor, truth_yx: Tensor) -> float:
+def scaled_psnr_db(image_yx: Tensor, truth_yx: Tensor) -> float:
     """Return the PSNR of the magnitude after the best single scale, in dB."""
     magnitude_yx = image_yx.abs()
     magnitude_yx = magnitude_yx * (magnitude_yx * truth_yx).sum() / magnitude_yx.square().sum()

@@ -29,7 +29,7 @@ LAST_COUNTER = 2**32 - 1
 
 
 @dataclass(frozen=True)
-class NoiseScan:
+class NoiseReadouts:
     """Noise readouts with the channels of the imaging scan; ``source`` says where they come from."""
 
     readouts: list[ismrmrd.Acquisition]
@@ -53,7 +53,7 @@ def noise_scan(
     header: ismrmrd.xsd.ismrmrdHeader,
     heads: np.ndarray | None,
     given: Path | str | None = None,
-) -> NoiseScan | None:
+) -> NoiseReadouts | None:
     """The noise scan to send before a scan: that of the file ``given``, else one beside it in its own file.
 
     ``heads`` is the table of acquisition headers, None where they are not known in advance. DataError.
@@ -85,7 +85,7 @@ def imaging_heads(heads: np.ndarray) -> np.ndarray:
     return heads[heads["flags"] & np.uint64(NOISE) == 0]
 
 
-def noise_from_file(path: Path | str, header: ismrmrd.xsd.ismrmrdHeader, channels: int) -> NoiseScan:
+def noise_from_file(path: Path | str, header: ismrmrd.xsd.ismrmrdHeader, channels: int) -> NoiseReadouts:
     """The noise scan in another raw file (ISMRMRD HDF5 or stream), for the coils of ``header``.
 
     Raises:
@@ -99,7 +99,7 @@ def noise_from_file(path: Path | str, header: ismrmrd.xsd.ismrmrdHeader, channel
 
 def noise_beside(
     raw: Raw, path: Path | str, header: ismrmrd.xsd.ismrmrdHeader, heads: np.ndarray
-) -> NoiseScan | None:
+) -> NoiseReadouts | None:
     """The noise scan in another group of the same HDF5 file, None where the scan has its own or there is none.
 
     Taken is the group that the header names (``measurementDependency`` of type Noise, by measurement ID), else
@@ -126,7 +126,9 @@ def noise_beside(
         return None
 
 
-def noise_before(path: Path | str, header: ismrmrd.xsd.ismrmrdHeader, heads: np.ndarray) -> NoiseScan | None:
+def noise_before(
+    path: Path | str, header: ismrmrd.xsd.ismrmrdHeader, heads: np.ndarray
+) -> NoiseReadouts | None:
     """The noise scan among the measurements of a Siemens file before the last one, None if there is none."""
     if (heads["flags"] & np.uint64(NOISE) != 0).any():
         return None
@@ -188,7 +190,7 @@ def _channels(header: ismrmrd.xsd.ismrmrdHeader, heads: np.ndarray | None) -> in
     )
 
 
-def _taken(raw: Raw, header: ismrmrd.xsd.ismrmrdHeader, channels: int, source: str) -> NoiseScan:
+def _taken(raw: Raw, header: ismrmrd.xsd.ismrmrdHeader, channels: int, source: str) -> NoiseReadouts:
     own = parse_header(raw.header_xml)[0]
     items = wire.items(raw.blocks())
     found = [item for item in items if isinstance(item, ismrmrd.Acquisition) and item.flags & NOISE]
@@ -209,7 +211,7 @@ def _taken(raw: Raw, header: ismrmrd.xsd.ismrmrdHeader, channels: int, source: s
     readouts = [
         _reordered(readout, order, LAST_COUNTER - len(found) + number) for number, readout in enumerate(found)
     ]
-    return NoiseScan(readouts, source)
+    return NoiseReadouts(readouts, source)
 
 
 def _reordered(readout: ismrmrd.Acquisition, order: list[int], counter: int) -> ismrmrd.Acquisition:
