@@ -26,7 +26,7 @@ def jittered(batch: Batch, deviation: float) -> Tensor:
     return batch.kspace_bcyx + deviation * _sampled_noise(batch)
 
 
-def drawn(attacks: Sequence[AttackConfig]) -> AttackConfig | None:
+def drawn(attacks: Sequence[AttackConfig | None]) -> AttackConfig | None:
     """Return the attack that a batch meets: the only one, one of several at random, or none."""
     if len(attacks) < 2:
         return attacks[0] if attacks else None

@@ -113,7 +113,8 @@ class StageConfig(_Part):
     ``task``: ``denoise`` (MSE(D(t + nu), t), nu of ``sigma``) or ``unroll`` (UStab loss; ``samples`` 0 leaves the noise out).
     ``steps``, ``iterations`` and ``estimated_maps`` take the place of the network's and the scans' own. ``jitter`` adds Gaussian
     noise of that standard deviation (real and imaginary part, units of the normalised image) to the sampled k-space, in training
-    only (Krainovic 2023, arXiv 2307.12822); ``attack`` the worst perturbation; of a list of attacks every batch draws one.
+    only (Krainovic 2023, arXiv 2307.12822); ``attack`` the worst perturbation; of a list of attacks every batch draws one,
+    ``null`` among them leaves it as it is.
     """
 
     task: Literal["denoise", "unroll"]
@@ -132,11 +133,11 @@ class StageConfig(_Part):
     iterations: int | None = None
     estimated_maps: float | None = None
     jitter: float = 0.0
-    attack: AttackConfig | tuple[AttackConfig, ...] | None = None
+    attack: AttackConfig | tuple[AttackConfig | None, ...] | None = None
 
     @property
-    def attacks(self) -> tuple[AttackConfig, ...]:
-        """What a batch may be attacked by."""
+    def attacks(self) -> tuple[AttackConfig | None, ...]:
+        """What a batch may meet; None: no attack."""
         if self.attack is None:
             return ()
         return self.attack if isinstance(self.attack, tuple) else (self.attack,)
@@ -170,7 +171,7 @@ class TrainingConfig(_Part):
 
     @model_validator(mode="after")
     def _attackable(self) -> TrainingConfig:
-        domains = {attack.domain for stage in self.stages for attack in stage.attacks}
+        domains = {attack.domain for stage in self.stages for attack in stage.attacks if attack}
         if self.network.method == "rs-e2e" and "start" in domains:
             raise ValueError("rs-e2e begins at noisy starts of its own: attack its kspace")
         return self
