@@ -20,6 +20,7 @@ from smug_recon.robustness.loading import build_method, require_weights
 from smug_recon.robustness.scenes import draw_scene, held_out
 from smug_recon.robustness.tuning import tune
 from smug_recon.training.export import commit_of
+from smug_recon.training.output import require_device, written
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,15 @@ def evaluate(
         scheduler: address of a Dask scheduler whose workers do the jobs. The numbers depend on neither.
 
     Raises:
-        ConfigurationError: weights or slices are missing, no scheduler, or its workers do not see what this process sees.
+        ConfigurationError: no weights, slices, device or scheduler, or its workers do not see what this process sees.
+        OutputError: the folder cannot be written.
     """
     require_weights(config.methods)
+    if scheduler is None:
+        require_device(device)
     folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    with written(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with exact(device):
         config = tuned(config, folder)
     jobs = plan_jobs(config)

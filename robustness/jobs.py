@@ -19,6 +19,7 @@ from smug_recon.robustness.config import EvaluationConfig, MethodSettings, ScanS
 from smug_recon.robustness.loading import sha256_of
 from smug_recon.robustness.probes import Probe, probes
 from smug_recon.robustness.scenes import AnySlice, fitting_slices, held_out
+from smug_recon.training import output
 
 FORMAT = "smug-recon-evaluation/1"
 
@@ -89,11 +90,8 @@ def _identity(method: MethodSettings) -> dict[str, Any]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a kill at any moment leaves all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    """Write a file so that a kill at any moment leaves all of it or nothing, whoever writes it too. OutputError."""
+    output.write_whole(path, content, f".{socket.gethostname()}-{os.getpid()}")
 
 
 def save(job: Job, folder: Path, record: dict[str, Any]) -> None:

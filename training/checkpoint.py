@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ import torch
 
 from smug_recon.errors import ConfigurationError
 from smug_recon.training.config import TrainingConfig
+from smug_recon.training.output import write_whole
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], config: TrainingConfig) -> None:
-    """Write state and config next to ``path`` and rename: a kill at any moment leaves the old or the new file."""
-    partial = path.with_suffix(".partial")
-    torch.save({"state": state, "config": config.model_dump_json()}, partial)
-    partial.replace(path)
+    """Write state and config next to ``path`` and rename: a kill at any moment leaves the old or the new file. OutputError."""
+    content = io.BytesIO()
+    torch.save({"state": state, "config": config.model_dump_json()}, content)
+    write_whole(path, content.getbuffer())
 
 
 def load_checkpoint(path: Path, config: TrainingConfig | None = None) -> dict[str, Any]:

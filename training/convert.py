@@ -13,6 +13,7 @@ from smug_recon.training.checkpoint import checkpoint_config, load_checkpoint
 from smug_recon.training.config import DataConfig
 from smug_recon.training.export import commit_of, export, make_card
 from smug_recon.training.material import describe
+from smug_recon.training.output import written
 from smug_recon.training.slices import read_volumes
 from smug_recon.training.sources import SimulatedScans, Source, open_source
 from smug_recon.training.validation import validate
@@ -46,6 +47,8 @@ def convert(
     state = load_checkpoint(checkpoint)
     network = network_of(config.network)
     network.load_state_dict(state["averaged"])
+    with written(model.parent):  # now, not after an hour of measuring
+        model.parent.mkdir(parents=True, exist_ok=True)
     if precision not in PRECISIONS:
         raise ConfigurationError(f"precision {precision!r}", f"one of {', '.join(PRECISIONS)}", "choose one")
     if model.suffix != ".safetensors":

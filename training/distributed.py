@@ -42,10 +42,15 @@ class Team:
 
 
 def join(device: str) -> Team:
-    """Join the team that ``torchrun`` announces in the environment (nccl on GPUs, gloo on CPUs)."""
+    """Join the team that ``torchrun`` announces in the environment (nccl on GPUs, gloo on CPUs).
+
+    On ``cuda`` each process takes the GPU of its own number on its machine.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return Team()
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     return Team(dist.get_rank(), size)

@@ -15,6 +15,7 @@ from smug_recon.training.batches import Batch, ScanBatches, ScanShares, stream
 from smug_recon.training.checkpoint import load_checkpoint, save_checkpoint
 from smug_recon.training.config import StageConfig, TrainingConfig
 from smug_recon.training.distributed import join, leave
+from smug_recon.training.output import require_device, written
 from smug_recon.training.sources import Source, open_source
 from smug_recon.training.trainer import Trainer
 
@@ -30,7 +31,9 @@ def train(
     Args:
         config: all of it. folder: of this run. device: ``cpu`` or ``cuda``. stop_after: end after so many updates in this call.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    require_device(device)
+    with written(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     team = join(device)
     trainer = Trainer(config, folder, device, team)
     checkpoint = folder / "checkpoint.pt"
@@ -83,7 +86,8 @@ def forget_after(curve: Path, stage: int, update: int) -> None:
 
 def _write_line(trainer: Trainer, loss: float, psnr: float) -> None:
     line = [trainer.stage, trainer.update, f"{loss:.6g}", f"{psnr:.3f}", f"{time.time():.0f}"]
-    with (trainer.folder / "curve.csv").open("a", newline="") as file:
+    curve = trainer.folder / "curve.csv"
+    with written(curve), curve.open("a", newline="") as file:
         csv.writer(file).writerow(line)
 
 

@@ -26,10 +26,12 @@ def command(
     from smug_recon.robustness.config import load_evaluation
     from smug_recon.robustness.evaluate import evaluate
     from smug_recon.robustness.report import write_report
+    from smug_recon.training.output import written
 
     loaded = load_evaluation(config, slices, limit)
     evaluation = evaluate(loaded, out, device, workers, scheduler)
-    write_report(loaded, evaluation.jobs, out)
+    with written(out):
+        write_report(loaded, evaluation.jobs, out)
     typer.echo(f"{out / 'results.csv'}, {out / 'slices.csv'}, {out / 'report.md'}")
     if evaluation.failures:
         typer.echo(

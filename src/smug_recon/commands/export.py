@@ -27,10 +27,16 @@ def command(
     """Write the averaged weights of a checkpoint as a TorchScript model with its card, or as a weights file."""
     import json
 
+    from smug_recon.errors import ConfigurationError
     from smug_recon.gadgets.solve.model import sha256_of
     from smug_recon.training.convert import convert
 
-    given = json.loads(metrics.read_text()) if metrics else {}
+    try:
+        given = json.loads(metrics.read_text()) if metrics else {}
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{metrics}, which cannot be read ({error})", "JSON, figures by name", "correct --metrics"
+        ) from None
     wanted = {"mirror": mirror, "iterations": iterations, "tolerance": tolerance}
     running = {name: value for name, value in wanted.items() if value is not None}
     convert(checkpoint, out, given, slices, splits.split(",") if slices else [], count, running, precision)
