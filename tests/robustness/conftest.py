@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from tiny_networks import SCAN, network_config, randomised
 
-from smug_recon.robustness.config import DataSettings, EvaluationConfig, MethodSettings
-from smug_recon.robustness.scenes import Scene, draw_scene, held_out
+from smug_recon.robustness.scenes.scene import Scene, draw_scene, held_out
+from smug_recon.robustness.settings.data import DataSettings
+from smug_recon.robustness.settings.evaluation import EvaluationConfig
+from smug_recon.robustness.settings.methods import MethodSettings
 from smug_recon.training.weights import save_weights
 
 

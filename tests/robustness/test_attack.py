@@ -6,13 +6,21 @@ import pytest
 import torch
 from tiny_networks import tiny
 
-from smug_recon.robustness.attack import FIRST_SEED, Plan, ascend, linear_plan, mean_gradient, mean_value
-from smug_recon.robustness.attacked import effort, error_objective, find, gradients
-from smug_recon.robustness.inputs import ball, clean, disturbed, gaussian
-from smug_recon.robustness.methods import CgSense, reconstruct
-from smug_recon.robustness.norms import l2_norm
-from smug_recon.robustness.probes import Probe
-from smug_recon.robustness.scenes import Scene
+from smug_recon.robustness.jobs.probes import Probe
+from smug_recon.robustness.measures.attack import (
+    FIRST_SEED,
+    Plan,
+    ascend,
+    linear_plan,
+    mean_gradient,
+    mean_value,
+)
+from smug_recon.robustness.measures.attacked import effort, error_objective, find, gradients
+from smug_recon.robustness.measures.inputs import ball, clean, disturbed, gaussian
+from smug_recon.robustness.measures.norms import l2_norm
+from smug_recon.robustness.methods.classical import CgSense
+from smug_recon.robustness.methods.method import reconstruct
+from smug_recon.robustness.scenes.scene import Scene
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

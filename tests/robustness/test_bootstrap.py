@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from smug_recon.robustness.bootstrap import interval
-from smug_recon.robustness.rows import Row
-from smug_recon.robustness.summary import summarise
+from smug_recon.robustness.results.bootstrap import interval
+from smug_recon.robustness.results.rows import Row
+from smug_recon.robustness.results.summary import summarise
 
 
 def test_intervals_cover_the_mean() -> None:

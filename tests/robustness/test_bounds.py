@@ -10,10 +10,11 @@ from tiny_networks import SCAN, network_config, randomised, tiny
 
 from smug_recon.network.smoothing import Smoothed
 from smug_recon.network.unrolling import Unrolled
-from smug_recon.robustness.amplification import inverse_norm, pull, push, spectral_norm
-from smug_recon.robustness.bounded import Bounded
-from smug_recon.robustness.bounded_jobs import jacobian_norm, measure_bounds
-from smug_recon.robustness.bounds import (
+from smug_recon.robustness.jobs.context import Context
+from smug_recon.robustness.jobs.job import plan_jobs
+from smug_recon.robustness.measures.amplification import inverse_norm, pull, push, spectral_norm
+from smug_recon.robustness.measures.bounded_jobs import jacobian_norm, measure_bounds
+from smug_recon.robustness.measures.bounds import (
     bounded_output_change,
     local_amplification,
     log10_rs_e2e,
@@ -21,13 +22,13 @@ from smug_recon.robustness.bounds import (
     residual_change,
     smoothed_lipschitz,
 )
-from smug_recon.robustness.config import BoundAxis, EvaluationConfig
-from smug_recon.robustness.context import Context
-from smug_recon.robustness.inputs import ball, disturbed
-from smug_recon.robustness.jobs import plan_jobs
-from smug_recon.robustness.norms import l2_norm
-from smug_recon.robustness.outputs import watched
-from smug_recon.robustness.scenes import Scene
+from smug_recon.robustness.measures.inputs import ball, disturbed
+from smug_recon.robustness.measures.norms import l2_norm
+from smug_recon.robustness.measures.outputs import watched
+from smug_recon.robustness.methods.bounded import Bounded
+from smug_recon.robustness.scenes.scene import Scene
+from smug_recon.robustness.settings.axes import BoundAxis
+from smug_recon.robustness.settings.evaluation import EvaluationConfig
 
 STEPS, LAMBDA, SIGMA, COPIES = 3, 0.5, 0.5, 300
 

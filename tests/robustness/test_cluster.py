@@ -19,15 +19,16 @@ from typer.testing import CliRunner
 
 from smug_recon.__main__ import app
 from smug_recon.errors import ConfigurationError, OutputError
-from smug_recon.robustness import cluster
-from smug_recon.robustness.cluster import connected, leaders, spread
-from smug_recon.robustness.config import AttackAxis, Axes, EvaluationConfig, NoiseAxis
-from smug_recon.robustness.doing import Done, Study
-from smug_recon.robustness.evaluate import evaluate
-from smug_recon.robustness.jobs import Job, load, plan_jobs
-from smug_recon.robustness.rows import all_rows
-from smug_recon.robustness.summary import summarise, write_results
-from smug_recon.robustness.worker import Answer, Place, perform, software
+from smug_recon.robustness.jobs.job import Job, load, plan_jobs
+from smug_recon.robustness.results.rows import all_rows
+from smug_recon.robustness.results.summary import summarise, write_results
+from smug_recon.robustness.running import cluster
+from smug_recon.robustness.running.cluster import connected, leaders, spread
+from smug_recon.robustness.running.doing import Done, Study
+from smug_recon.robustness.running.evaluate import evaluate
+from smug_recon.robustness.running.worker import Answer, Place, perform, software
+from smug_recon.robustness.settings.axes import AttackAxis, Axes, NoiseAxis
+from smug_recon.robustness.settings.evaluation import EvaluationConfig
 
 CancelledError = pytest.importorskip(
     "distributed", reason="needs Dask: pip install smug-recon[archive]"

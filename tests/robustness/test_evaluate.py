@@ -9,21 +9,16 @@ from pathlib import Path
 import pytest
 
 from smug_recon.errors import ConfigurationError
-from smug_recon.robustness.config import (
-    AttackAxis,
-    Axes,
-    EvaluationConfig,
-    MethodSettings,
-    NoiseAxis,
-    load_evaluation,
-)
-from smug_recon.robustness.context import Context
-from smug_recon.robustness.doing import do
-from smug_recon.robustness.evaluate import evaluate, tuned
-from smug_recon.robustness.jobs import plan_jobs
-from smug_recon.robustness.report import write_report
-from smug_recon.robustness.rows import all_rows
-from smug_recon.robustness.summary import Result
+from smug_recon.robustness.jobs.context import Context
+from smug_recon.robustness.jobs.job import plan_jobs
+from smug_recon.robustness.results.report import write_report
+from smug_recon.robustness.results.rows import all_rows
+from smug_recon.robustness.results.summary import Result
+from smug_recon.robustness.running.doing import do
+from smug_recon.robustness.running.evaluate import evaluate, tuned
+from smug_recon.robustness.settings.axes import AttackAxis, Axes, NoiseAxis
+from smug_recon.robustness.settings.evaluation import EvaluationConfig, load_evaluation
+from smug_recon.robustness.settings.methods import MethodSettings
 
 TIMED = {"seconds", "seconds_minus_modl"}
 

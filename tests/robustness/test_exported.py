@@ -11,10 +11,10 @@ from tiny_networks import network_config, randomised
 
 from smug_recon.errors import ModelError
 from smug_recon.gadgets.solve.model import load_model, sha256_of
-from smug_recon.robustness.config import MethodSettings
-from smug_recon.robustness.loading import build_method
-from smug_recon.robustness.norms import l2_norm
-from smug_recon.robustness.scenes import Scene
+from smug_recon.robustness.measures.norms import l2_norm
+from smug_recon.robustness.methods.loading import build_method
+from smug_recon.robustness.scenes.scene import Scene
+from smug_recon.robustness.settings.methods import MethodSettings
 from smug_recon.training.config import NetworkConfig
 from smug_recon.training.export import export
 

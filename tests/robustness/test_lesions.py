@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from smug_recon.physics import sense_forward
-from smug_recon.robustness.config import EvaluationConfig, LesionAxis
-from smug_recon.robustness.context import Context
-from smug_recon.robustness.jobs import plan_jobs
-from smug_recon.robustness.lesioned import measure_lesion
-from smug_recon.robustness.lesions import (
+from smug_recon.robustness.jobs.context import Context
+from smug_recon.robustness.jobs.job import plan_jobs
+from smug_recon.robustness.measures.lesioned import measure_lesion
+from smug_recon.robustness.measures.lesions import (
     gaussian_blob,
     largest_false,
     matched_filter,
@@ -23,8 +22,10 @@ from smug_recon.robustness.lesions import (
     tissue,
     visibility,
 )
-from smug_recon.robustness.norms import l2_norm
-from smug_recon.robustness.scenes import Scene
+from smug_recon.robustness.measures.norms import l2_norm
+from smug_recon.robustness.scenes.scene import Scene
+from smug_recon.robustness.settings.axes import LesionAxis
+from smug_recon.robustness.settings.evaluation import EvaluationConfig
 
 SIZE = 1.0
 

@@ -10,15 +10,16 @@ from tiny_networks import network_config, randomised, tiny
 
 from smug_recon.errors import ConfigurationError
 from smug_recon.physics import cg_sense
-from smug_recon.robustness.bounded import Bounded
-from smug_recon.robustness.config import MethodSettings
-from smug_recon.robustness.loading import build_method, network_method
-from smug_recon.robustness.measure import counted
-from smug_recon.robustness.methods import CgSense, ZeroFilled, denoisers
-from smug_recon.robustness.norms import l2_norm
-from smug_recon.robustness.scenes import Scene
-from smug_recon.robustness.tuning import tune
-from smug_recon.robustness.wavelet import L1Wavelet
+from smug_recon.robustness.measures.measure import counted
+from smug_recon.robustness.measures.norms import l2_norm
+from smug_recon.robustness.methods.bounded import Bounded
+from smug_recon.robustness.methods.classical import CgSense, ZeroFilled
+from smug_recon.robustness.methods.loading import build_method, network_method
+from smug_recon.robustness.methods.network import denoisers
+from smug_recon.robustness.methods.tuning import tune
+from smug_recon.robustness.methods.wavelet import L1Wavelet
+from smug_recon.robustness.scenes.scene import Scene
+from smug_recon.robustness.settings.methods import MethodSettings
 from smug_recon.training.psnr import psnr_db
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from smug_recon.robustness.metrics import hfen, log_kernel, nrmse, scores, ssim
+from smug_recon.robustness.measures.metrics import hfen, log_kernel, nrmse, scores, ssim
 
 
 def image() -> torch.Tensor:

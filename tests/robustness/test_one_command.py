@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from smug_recon.robustness.collected import read_collected
-from smug_recon.robustness.config import load_evaluation
+from smug_recon.robustness.results.collected import read_collected
+from smug_recon.robustness.settings.evaluation import load_evaluation
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "benchmarks" / "robustness.csv"

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from tiny_networks import SCAN
 
-from smug_recon.robustness.config import Axes, EvaluationConfig
-from smug_recon.robustness.evaluate import evaluate
-from smug_recon.robustness.jobs import plan_jobs, unfulfilled
-from smug_recon.robustness.report import write_report
-from smug_recon.robustness.scenes import data_name, held_out
+from smug_recon.robustness.jobs.job import plan_jobs, unfulfilled
+from smug_recon.robustness.results.report import write_report
+from smug_recon.robustness.running.evaluate import evaluate
+from smug_recon.robustness.scenes.scene import data_name, held_out
+from smug_recon.robustness.settings.axes import Axes
+from smug_recon.robustness.settings.evaluation import EvaluationConfig
 
 
 @pytest.fixture

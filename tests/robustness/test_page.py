@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from smug_recon.errors import DataError
-from smug_recon.robustness.collected import Entry, collect, read_collected, write_collected
-from smug_recon.robustness.page import renew
-from smug_recon.robustness.summary import Result, write_results
+from smug_recon.robustness.page.document import renew
+from smug_recon.robustness.results.collected import Entry, collect, read_collected, write_collected
+from smug_recon.robustness.results.summary import Result, write_results
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE = Result(

@@ -15,14 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smug_recon.errors import DataError
-from smug_recon.robustness.collected import Entry, read_collected
-from smug_recon.robustness.config import AttackAxis, Axes, EvaluationConfig
-from smug_recon.robustness.drawing import digest_of, picture_of
-from smug_recon.robustness.evaluate import evaluate
-from smug_recon.robustness.labels import spread
-from smug_recon.robustness.page import BLOCK, renew
-from smug_recon.robustness.page_figures import figure_of
-from smug_recon.robustness.summary import Result
+from smug_recon.robustness.page.document import BLOCK, renew
+from smug_recon.robustness.page.drawing import digest_of, picture_of
+from smug_recon.robustness.page.figures import figure_of
+from smug_recon.robustness.page.labels import spread
+from smug_recon.robustness.results.collected import Entry, read_collected
+from smug_recon.robustness.results.summary import Result
+from smug_recon.robustness.running.evaluate import evaluate
+from smug_recon.robustness.settings.axes import AttackAxis, Axes
+from smug_recon.robustness.settings.evaluation import EvaluationConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 64_000

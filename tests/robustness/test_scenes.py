@@ -15,12 +15,13 @@ from tiny_networks import SCAN
 from smug_recon.errors import ConfigurationError
 from smug_recon.network.conditioning import intensity_scale
 from smug_recon.physics import sense_forward
-from smug_recon.robustness.config import DataSettings, ScanSettings
-from smug_recon.robustness.measured import MeasuredSlice
-from smug_recon.robustness.methods import CgSense
-from smug_recon.robustness.norms import l2_norm
-from smug_recon.robustness.patterns import calibration_lines, draw_mask, stratified_mask
-from smug_recon.robustness.scenes import Scene, draw_scene, held_out
+from smug_recon.robustness.measures.norms import l2_norm
+from smug_recon.robustness.methods.classical import CgSense
+from smug_recon.robustness.scenes.measured import MeasuredSlice
+from smug_recon.robustness.scenes.patterns import calibration_lines, draw_mask, stratified_mask
+from smug_recon.robustness.scenes.scene import Scene, draw_scene, held_out
+from smug_recon.robustness.settings.data import DataSettings
+from smug_recon.robustness.settings.scan import ScanSettings
 from smug_recon.simulation.raw import write_raw
 from smug_recon.simulation.scan import simulate_scan
 from smug_recon.simulation.settings import ScanSettings as SimulationSettings

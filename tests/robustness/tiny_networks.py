@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 
-from smug_recon.robustness.config import MethodSettings, ScanSettings
-from smug_recon.robustness.loading import network_method
-from smug_recon.robustness.methods import NetworkMethod
+from smug_recon.robustness.methods.loading import network_method
+from smug_recon.robustness.methods.network import NetworkMethod
+from smug_recon.robustness.settings.methods import MethodSettings
+from smug_recon.robustness.settings.scan import ScanSettings
 from smug_recon.training.config import NetworkConfig
 from smug_recon.training.weights import network_of
 

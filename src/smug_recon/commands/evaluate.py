@@ -23,9 +23,9 @@ def command(
     ),
 ) -> None:
     """Measure reconstructions under noise, attacks and shifts: CSV, markdown and figures."""
-    from smug_recon.robustness.config import load_evaluation
-    from smug_recon.robustness.evaluate import evaluate
-    from smug_recon.robustness.report import write_report
+    from smug_recon.robustness.results.report import write_report
+    from smug_recon.robustness.running.evaluate import evaluate
+    from smug_recon.robustness.settings.evaluation import load_evaluation
     from smug_recon.training.output import written
 
     loaded = load_evaluation(config, slices, limit)

@@ -20,8 +20,8 @@ def command(
     ),
 ) -> None:
     """Collect evaluations into one table; write the tables and draw the figures of a page from it."""
-    from smug_recon.robustness.collected import collect
-    from smug_recon.robustness.page import renew
+    from smug_recon.robustness.page.document import renew
+    from smug_recon.robustness.results.collected import collect
 
     entries = collect(results or [], csv)
     typer.echo(f"{csv}: {len(entries)} lines of {len({entry.study for entry in entries})} studies")

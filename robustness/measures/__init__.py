@@ -1,0 +1,1 @@
+"""What is measured: clean slices, noise, attacks, lesions, bounds, and the metrics."""

@@ -1,0 +1,1 @@
+"""From finished jobs to rows, means with intervals, tables and figures."""

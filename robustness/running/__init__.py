@@ -1,0 +1,1 @@
+"""Doing the jobs of an evaluation, in this process or on a Dask cluster."""

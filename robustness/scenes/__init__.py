@@ -1,0 +1,1 @@
+"""The scans on which reconstructions are compared: held-out subjects, simulated or measured."""

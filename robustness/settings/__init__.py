@@ -1,0 +1,1 @@
+"""The evaluation config: what is compared, on which slices, under which perturbations."""
