@@ -20,7 +20,7 @@ FIRST_SEED = 1_000_000  # attacks draw their smoothing noise from here on; evalu
 
 
 @dataclass(frozen=True)
-class Plan:
+class Effort:
     """How hard an attack tries.
 
     Args:
@@ -54,41 +54,44 @@ def mean_value(objective: Objective, delta: Tensor, seeds: Sequence[int]) -> flo
         return sum(float(objective(delta, seed)) for seed in seeds) / len(seeds)
 
 
-def ascend(objective: Objective, ball: Ball, plan: Plan, seed: int, start: Tensor | None = None) -> Tensor:
+def ascend(
+    objective: Objective, ball: Ball, effort: Effort, seed: int, start: Tensor | None = None
+) -> Tensor:
     """Return the most damaging perturbation found in the ball.
 
     Each restart keeps its start, its best iterate and its last; all are compared on one common set of seeds that no step used
     (unless the attacker knows the seed), so the result is at least as damaging as every start.
 
     Args:
-        objective: what to maximise, of perturbation and smoothing seed. ball: where to stay. plan: effort. seed: of the starts.
+        objective: what to maximise, of perturbation and smoothing seed. ball: where to stay. effort: how hard it
+            tries. seed: of the starts.
         start: of the first restart; by default random like the others.
     """
     if not ball.radius_b.any():
         return torch.zeros(ball.support.shape, dtype=torch.complex64, device=ball.support.device)
     generator = torch.Generator(device="cpu").manual_seed(seed)
     candidates: list[Tensor] = []
-    for restart in range(plan.restarts):
+    for restart in range(effort.restarts):
         drawn = ball.random(generator)
         delta = ball.project(start) if start is not None and restart == 0 else drawn
         candidates.append(delta)
         best, best_value = delta, -torch.inf
-        for number in range(plan.steps):
-            seeds = plan.seeds or seeds_of(plan, 1 + restart * plan.steps + number)
+        for number in range(effort.steps):
+            seeds = effort.seeds or seeds_of(effort, 1 + restart * effort.steps + number)
             value, gradient = mean_gradient(objective, delta, seeds)
             if value > best_value:
                 best, best_value = delta, value
-            delta = ball.step(delta, gradient, plan.step)
+            delta = ball.step(delta, gradient, effort.step)
         candidates += [best, delta]
-    judged = plan.seeds or seeds_of(plan, 0)
+    judged = effort.seeds or seeds_of(effort, 0)
     return max(candidates, key=lambda delta: mean_value(objective, delta, judged))
 
 
-def seeds_of(plan: Plan, number: int) -> tuple[int, ...]:
+def seeds_of(effort: Effort, number: int) -> tuple[int, ...]:
     """Return the seeds of one step."""
-    return tuple(FIRST_SEED + number * plan.eot + place for place in range(plan.eot))
+    return tuple(FIRST_SEED + number * effort.eot + place for place in range(effort.eot))
 
 
-def linear_plan(steps: int, restarts: int = 1) -> Plan:
-    """Return the plan for a linear method: a step so long that the projection lands where the gradient alone points."""
-    return Plan(steps=steps, step=1e3, restarts=restarts)
+def linear_effort(steps: int, restarts: int = 1) -> Effort:
+    """Return the effort against a linear method: a step so long that the projection lands where the gradient alone points."""
+    return Effort(steps=steps, step=1e3, restarts=restarts)

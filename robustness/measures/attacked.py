@@ -12,7 +12,7 @@ from torch import Tensor
 from smug_recon.robustness.jobs.context import Context
 from smug_recon.robustness.jobs.job import Job
 from smug_recon.robustness.jobs.probes import Probe
-from smug_recon.robustness.measures.attack import Objective, Plan, ascend, linear_plan
+from smug_recon.robustness.measures.attack import Effort, Objective, ascend, linear_effort
 from smug_recon.robustness.measures.inputs import ball, disturbed
 from smug_recon.robustness.measures.measure import Measured, drawn_seed, under
 from smug_recon.robustness.methods.method import Method, reconstruct
@@ -36,15 +36,15 @@ def error_objective(method: Method, scene: Scene, domain: str) -> Objective:
     return value
 
 
-def effort(probe: Probe, method: Method, seed: int) -> Plan:
-    """Return the attack's plan for a method: methods without randomness need no expectation, linear ones no step length."""
+def effort_of(probe: Probe, method: Method, seed: int) -> Effort:
+    """Return the attack's effort against a method: methods without randomness need no expectation, linear ones no step length."""
     if method.linear:
-        return linear_plan(probe.steps, probe.restarts)
+        return linear_effort(probe.steps, probe.restarts)
     step = probe.step if probe.step is not None else 2.5 / max(1, probe.steps)
-    plan = Plan(probe.steps, step, probe.restarts)
+    effort = Effort(probe.steps, step, probe.restarts)
     if not method.stochastic:
-        return plan
-    return replace(plan, eot=probe.eot, seeds=(seed,) if probe.knows_seed else ())
+        return effort
+    return replace(effort, eot=probe.eot, seeds=(seed,) if probe.knows_seed else ())
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def find(probe: Probe, method: Method, scene: Scene, seed: int, start_seed: int)
     allowed = ball(scene, probe.domain, probe.norm, float(probe.strength))
     objective = error_objective(method, scene, probe.domain)
     with gradients(method, probe.through):
-        return ascend(objective, allowed, effort(probe, method, seed), start_seed)
+        return ascend(objective, allowed, effort_of(probe, method, seed), start_seed)
 
 
 def measure_attack(job: Job, context: Context) -> Measured:

@@ -14,7 +14,7 @@ from smug_recon.robustness.jobs.context import Context
 from smug_recon.robustness.jobs.job import Job
 from smug_recon.robustness.measures.amplification import inverse_norm, spectral_norm
 from smug_recon.robustness.measures.attack import ascend
-from smug_recon.robustness.measures.attacked import effort, find, gradients
+from smug_recon.robustness.measures.attacked import effort_of, find, gradients
 from smug_recon.robustness.measures.bounds import (
     bounded_output_change,
     local_amplification,
@@ -70,8 +70,8 @@ def _largest_move(
         moved = method.from_kspace(disturbed(scene, "kspace", delta), scene, own_seed) - clean_byx
         return (moved.real.square() + moved.imag.square()).sum()
 
-    plan = effort(job.probe.model_copy(update={"knows_seed": True}), method, seed)
-    delta = ascend(distance, allowed, plan, start)
+    effort = effort_of(job.probe.model_copy(update={"knows_seed": True}), method, seed)
+    delta = ascend(distance, allowed, effort, start)
     with torch.no_grad():
         return float(distance(delta, seed)) ** 0.5
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from smug_recon.robustness.jobs.context import Context
 from smug_recon.robustness.jobs.job import Job
 from smug_recon.robustness.measures.attack import Objective, ascend
-from smug_recon.robustness.measures.attacked import effort
+from smug_recon.robustness.measures.attacked import effort_of
 from smug_recon.robustness.measures.inputs import ball, disturbed
 from smug_recon.robustness.measures.lesions import (
     Lesion,
@@ -59,8 +59,8 @@ def measure_lesion(job: Job, context: Context) -> Measured:
 
 def _perturbation(job: Job, context: Context, method: Method, scene: Scene, objective: Objective) -> Tensor:
     allowed = ball(scene, "kspace", "linf", float(job.probe.strength))
-    plan = effort(job.probe, method, context.seed)
-    return ascend(objective, allowed, plan, drawn_seed(job, context.seed))
+    effort = effort_of(job.probe, method, context.seed)
+    return ascend(objective, allowed, effort, drawn_seed(job, context.seed))
 
 
 def _place_seed(job: Job, context: Context) -> int:

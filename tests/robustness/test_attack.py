@@ -9,13 +9,13 @@ from tiny_networks import tiny
 from smug_recon.robustness.jobs.probes import Probe
 from smug_recon.robustness.measures.attack import (
     FIRST_SEED,
-    Plan,
+    Effort,
     ascend,
-    linear_plan,
+    linear_effort,
     mean_gradient,
     mean_value,
 )
-from smug_recon.robustness.measures.attacked import effort, error_objective, find, gradients
+from smug_recon.robustness.measures.attacked import effort_of, error_objective, find, gradients
 from smug_recon.robustness.measures.inputs import ball, clean, disturbed, gaussian
 from smug_recon.robustness.measures.norms import l2_norm
 from smug_recon.robustness.methods.classical import CgSense
@@ -35,9 +35,9 @@ def test_attacks_stay_in_their_ball_and_beat_their_start(scene: Scene, domain: s
         seen.append(delta.detach())
         return objective(delta, seed)
 
-    plan = Plan(steps=2, step=0.9, restarts=2, eot=2)
+    tried = Effort(steps=2, step=0.9, restarts=2, eot=2)
     start = allowed.random(torch.Generator().manual_seed(3))
-    delta = ascend(watched, allowed, plan, seed=1, start=start)
+    delta = ascend(watched, allowed, tried, seed=1, start=start)
     assert all(allowed.contains(iterate) for iterate in [*seen, delta])
     judged = [FIRST_SEED, FIRST_SEED + 1]
     assert mean_value(objective, delta, judged) >= mean_value(objective, start, judged)
@@ -132,7 +132,7 @@ def test_worst_perturbation_of_cg_sense_is_its_top_singular_vector(scene: Scene)
         return reconstruct(method, "adjoint", delta, small, seed).abs().square().sum()
 
     allowed = ball(small, "adjoint", "l2", 0.01)
-    delta = ascend(response, allowed, linear_plan(25), seed=0)
+    delta = ascend(response, allowed, linear_effort(25), seed=0)
     basis = torch.eye(64, dtype=torch.complex64).reshape(64, 1, 8, 8)
     matrix = torch.stack([reconstruct(method, "adjoint", one, small, 0).flatten() for one in basis], 1)
     top = float(torch.linalg.matrix_norm(matrix, 2))
@@ -149,9 +149,9 @@ def test_power_steps_on_a_linear_method_never_lose(scene: Scene) -> None:
         objective = error_objective(method, scene, "kspace")
         values = []
         for steps in (1, 2, 4):
-            plan = effort(probe.model_copy(update={"steps": steps}), method, 0)
+            tried = effort_of(probe.model_copy(update={"steps": steps}), method, 0)
             values.append(
-                mean_value(objective, ascend(objective, ball(scene, "kspace", norm, 0.01), plan, 0), [0])
+                mean_value(objective, ascend(objective, ball(scene, "kspace", norm, 0.01), tried, 0), [0])
             )
         assert values == sorted(values)
 
