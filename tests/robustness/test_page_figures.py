@@ -5,28 +5,23 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from smug_recon.errors import DataError
 from smug_recon.robustness.page.document import BLOCK, renew
 from smug_recon.robustness.page.drawing import digest_of, picture_of
 from smug_recon.robustness.page.figures import figure_of
-from smug_recon.robustness.page.labels import spread
 from smug_recon.robustness.results.collected import Entry, read_collected
 from smug_recon.robustness.results.summary import Result
-from smug_recon.robustness.running.evaluate import evaluate
-from smug_recon.robustness.settings.axes import AttackAxis, Axes
-from smug_recon.robustness.settings.evaluation import EvaluationConfig
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
 LARGEST = 64_000
+
 
 CURVES = """file: curves.png
 title: All of it
@@ -36,6 +31,8 @@ across: {start: start psnr_db, noise: noise psnr_db}
 clean: true
 steps: 10
 """
+
+
 FAMILY = """file: family.svg
 title: Over sigma
 study: [first, second]
@@ -45,6 +42,8 @@ levels: [modl]
 x_label: sigma
 steps: 10
 """
+
+
 TRADE_OFF = """file: trade.png
 title: One against the other
 study: first
@@ -216,45 +215,6 @@ def test_without_matplotlib_tables_are_written_and_figures_left(
     assert "-->\nold\n<!-- end" in page.read_text() and "| modl | 34.00 |" in page.read_text()
 
 
-def test_examples_are_drawn_from_the_folder_of_their_study(
-    evaluation: EvaluationConfig, tmp_path: Path
-) -> None:
-    axes = Axes(attacks=(AttackAxis(domain="start", strengths=(0.02,), steps=(1,)),))
-    data = evaluation.data.model_copy(update={"limit": 1})
-    folder = tmp_path / "tiny"
-    evaluate(evaluation.model_copy(update={"axes": axes, "data": data}), folder)
-    said = """<!-- example
-file: example.webp
-title: A slice
-study: tiny
-methods: [cg-sense, smug]
-perturbations: {clean: clean 0, attacked: start-pgd-linf 0.02}
--->
-![A slice](figures/example.webp)
-<!-- end -->
-"""
-    page = tmp_path / "page.md"
-    page.write_text(said)
-    (reason,) = renew(page, []).left
-    assert "folder of tiny is not given" in reason and not (tmp_path / "figures").exists()
-    (path,) = renew(page, [], {"tiny": folder}).drawn
-    content = path.read_bytes()
-    assert content[8:12] == b"WEBP" and page.read_text() == said
-    renew(page, [], {"tiny": folder})
-    assert path.read_bytes() == content
-    renew(page, [])
-    assert path.read_bytes() == content  # stays where the folder is not given
-    for old, new, found in (
-        ("smug]", "smog]", "0 kept images of smog"),
-        ("clean 0", "clean", "the words 'clean'"),
-        ("clean 0", "clean 0\n  slice: x", "cannot be read"),
-        ("study: tiny", "study: tiny\nslice: one/T2w_axial/3", "slice"),
-    ):
-        page.write_text(said.replace(old, new))
-        with pytest.raises(DataError, match=found):
-            renew(page, [], {"tiny": folder})
-
-
 def test_the_figures_of_the_page_on_robustness_are_there_and_show_the_csv() -> None:
     page = (ROOT / "docs" / "robustness.md").read_text()
     entries = read_collected(ROOT / "benchmarks" / "robustness.csv")
@@ -270,19 +230,3 @@ def test_the_figures_of_the_page_on_robustness_are_there_and_show_the_csv() -> N
     named = set(re.findall(r"!\[[^]]*\]\(figures/([^)]+)\)", page))
     assert named == {path.name for path in (ROOT / "docs" / "figures").iterdir()}
     assert {kind for _, kind, _, _, _ in blocks} == {"table", "figure", "example"}
-
-
-@given(
-    st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=12),
-    st.floats(0.001, 0.3),
-)
-def test_labels_stay_apart_in_order_and_inside(wanted: list[float], gap: float) -> None:
-    found = spread(wanted, gap, 0.0, 1.0)
-    room = min(gap, 1 / max(len(wanted) - 1, 1))
-    assert min(found) > -1e-9 and max(found) < 1 + 1e-9
-    places = sorted(found)
-    assert all(b - a > room - 1e-9 for a, b in pairwise(places))
-    order = np.argsort(wanted, kind="stable")
-    assert [found[place] for place in order] == places
-    if len(wanted) == 1 and 0 <= wanted[0] <= 1:
-        assert found == wanted
