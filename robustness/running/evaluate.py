@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ from smug_recon.robustness.methods.loading import build_method, require_weights
 from smug_recon.robustness.methods.tuning import tune
 from smug_recon.robustness.running.cluster import PATIENCE_S, connected, spread
 from smug_recon.robustness.running.doing import Done, Study, attempt, exact
-from smug_recon.robustness.scenes.scene import draw_scene, held_out
+from smug_recon.robustness.scenes.scene import draw_scene, held_out, splits_of
 from smug_recon.robustness.settings.evaluation import EvaluationConfig
 from smug_recon.robustness.settings.methods import MethodSettings
 from smug_recon.training.export import commit_of
 from smug_recon.training.output import require_device, written
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ def tuned(config: EvaluationConfig, folder: Path) -> EvaluationConfig:
         said = f"{method.kind} {method.iterations} {config.data.model_dump_json()} {config.scan.model_dump_json()}"
         known = _known(folder / "tuned.txt")
         if said not in known:
+            _warn_of_tuning(config, method)
             data = config.data.model_copy(update={"limit": config.data.tuning_slices})
             slices = held_out(data, config.scan, config.data.tuning_split)
             scenes = [draw_scene(slice_, config.scan, config.data.seed) for slice_ in slices]
@@ -61,6 +65,12 @@ def tuned(config: EvaluationConfig, folder: Path) -> EvaluationConfig:
             write_whole(folder / "tuned.txt", lines.encode())
         methods.append(method.model_copy(update={"regularisation": known[said]}))
     return config.model_copy(update={"methods": tuple(methods)})
+
+
+def _warn_of_tuning(config: EvaluationConfig, method: MethodSettings) -> None:
+    slices, split = config.data.slices, config.data.tuning_split
+    if slices is not None and split not in splits_of(slices):
+        log.warning("no split %s in %s: %s is tuned on evaluated subjects", split, slices.name, method.name)
 
 
 def _known(path: Path) -> dict[str, float]:

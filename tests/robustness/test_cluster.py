@@ -114,7 +114,7 @@ def test_a_job_that_fails_is_booked_and_the_others_are_done(
         booked = list(csv.DictReader(file))
     assert len(booked) == len(failing)
     assert any(
-        row["method"] == "modl" and row["slice"] == hindered.slice.name and "FileExists" in row["reason"]
+        row["method"] == "modl" and row["slice"] == hindered.slice.name and "File exists" in row["reason"]
         for row in booked
     )
     poisoned.unlink()

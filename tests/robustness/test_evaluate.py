@@ -142,7 +142,9 @@ def test_a_changed_setting_repeats_what_it_touches_only(evaluation: EvaluationCo
     assert {name for key, name in keys.items() if key not in changed} == {"smug"}
 
 
-def test_the_regularisation_is_tuned_on_the_other_split(evaluation: EvaluationConfig, tmp_path: Path) -> None:
+def test_the_regularisation_is_tuned_on_the_other_split(
+    evaluation: EvaluationConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     auto = MethodSettings(name="cg-sense", kind="cg-sense", iterations=10)
     data = evaluation.data.model_copy(update={"tuning_slices": 1})
     config = evaluation.model_copy(update={"methods": (auto,), "data": data})
@@ -152,6 +154,10 @@ def test_the_regularisation_is_tuned_on_the_other_split(evaluation: EvaluationCo
     (line,) = (tmp_path / "tuned.txt").read_text().splitlines()
     (tmp_path / "tuned.txt").write_text("0.125\t" + line.partition("\t")[2] + "\n")
     assert tuned(config, tmp_path).linear.regularisation == 0.125  # found before, not tuned again
+    assert "tuned on evaluated subjects" not in caplog.text
+    other = config.model_copy(update={"data": data.model_copy(update={"tuning_split": "nobody's"})})
+    tuned(other, tmp_path)
+    assert "no split nobody's in held_out.h5: cg-sense is tuned on evaluated subjects" in caplog.text
 
 
 def test_missing_weights_are_one_clear_error(evaluation: EvaluationConfig, tmp_path: Path) -> None:
