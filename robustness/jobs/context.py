@@ -71,11 +71,15 @@ class Context:
         return self._scenes[key]
 
     def load_perturbation(self, said: str) -> Tensor | None:
-        """Return a perturbation that an earlier job found, or None."""
+        """Return a perturbation that an earlier job found, or None, also where its file is damaged."""
         path = self._perturbation(said)
         if not path.is_file():
             return None
-        return torch.from_numpy(np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)).to(self.device)
+        try:
+            found = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+        except (ValueError, EOFError):
+            return None
+        return torch.from_numpy(found).to(self.device)
 
     def save_perturbation(self, said: str, delta: Tensor) -> None:
         """Keep a perturbation for jobs that transfer it."""

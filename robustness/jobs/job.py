@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import socket
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from smug_recon.robustness.settings.scan import ScanSettings
 from smug_recon.training import output
 
 FORMAT = "smug-recon-evaluation/1"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,10 @@ def save(job: Job, folder: Path, record: dict[str, Any]) -> None:
 
 
 def load(job: Job, folder: Path) -> dict[str, Any] | None:
-    """Return the record of a job, or None where it has not been done."""
+    """Return the record of a job, or None where it has not been done, or a failing disk has left no record of it."""
     path = job.path(folder)
-    return dict(json.loads(path.read_text())) if path.is_file() else None
+    try:
+        return dict(json.loads(path.read_text())) if path.is_file() else None
+    except ValueError:
+        log.warning("%s holds no record: the job is done again", path)
+        return None

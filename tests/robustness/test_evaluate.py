@@ -160,6 +160,23 @@ def test_the_regularisation_is_tuned_on_the_other_split(
     assert "no split nobody's in held_out.h5: cg-sense is tuned on evaluated subjects" in caplog.text
 
 
+def test_files_that_a_failing_disk_has_emptied_are_made_again(
+    evaluation: EvaluationConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    axes = Axes(attacks=(AttackAxis(domain="kspace", strengths=(0.01,), steps=(1,), transfer_from="modl"),))
+    data = evaluation.data.model_copy(update={"limit": 1})
+    config = evaluation.model_copy(update={"axes": axes, "data": data, "examples": 0})
+    evaluate(config, tmp_path)
+    before = numbers(config, tmp_path)
+    (perturbation,) = (tmp_path / "perturbations").iterdir()
+    lost = next(job for job in plan_jobs(config) if job.probe.kind == "transfer")
+    for path in (perturbation, lost.path(tmp_path)):
+        path.write_bytes(b"")
+    assert not evaluate(config, tmp_path).failures
+    assert numbers(config, tmp_path) == before
+    assert "holds no record" in caplog.text and perturbation.stat().st_size > 0
+
+
 def test_missing_weights_are_one_clear_error(evaluation: EvaluationConfig, tmp_path: Path) -> None:
     gone = (
         *evaluation.methods,
