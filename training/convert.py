@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from smug_recon.errors import ConfigurationError
+from smug_recon.training.blend import Blend, blended
 from smug_recon.training.checkpoint import checkpoint_config, load_checkpoint
 from smug_recon.training.config import DataConfig
 from smug_recon.training.export import commit_of, export, make_card
@@ -31,6 +32,7 @@ def convert(
     count: int = 32,
     running: dict[str, Any] | None = None,
     precision: str = "float32",
+    blend: Blend | None = None,
 ) -> dict[str, Any]:
     """Export the averaged weights of a checkpoint as a TorchScript model, or as a weights file (``.safetensors``); return the card.
 
@@ -39,6 +41,7 @@ def convert(
         running: settings of the network that need no training and replace the config's: mirror, iterations, tolerance.
         metrics: measured elsewhere, for the card.
         precision: of the denoiser in a model file, float32 or bfloat16; the card says which, figures are measured in it.
+        blend: another checkpoint of the network, which has a share in the weights.
         slices, splits: held-out subjects to measure on, ``count`` scans a split: a file of slices, or a folder of
             raw files, which has no splits and is measured once, as ``held-out``.
     """
@@ -46,7 +49,8 @@ def convert(
     config = config.model_copy(update={"network": config.network.model_copy(update=running or {})})
     state = load_checkpoint(checkpoint)
     network = network_of(config.network)
-    network.load_state_dict(state["averaged"])
+    weights = state["averaged"] if blend is None else blended(state["averaged"], blend)
+    network.load_state_dict(weights)
     with written(model.parent):  # now, not after an hour of measuring
         model.parent.mkdir(parents=True, exist_ok=True)
     if precision not in PRECISIONS:
@@ -72,10 +76,14 @@ def convert(
             "training_data": material.sources,
             "metrics": measured,
         }
-        save_weights(model, config.network, state["averaged"], about)
+        if blend is not None:
+            about["blend"] = blend.about()
+        save_weights(model, config.network, weights, about)
         return about
     card = make_card(network, config, material, measured, done)
     card["denoiser"]["precision"] = precision
+    if blend is not None:
+        card["training"]["blend"] = blend.about()
     export(network, card, model)
     return card
 

@@ -9,12 +9,13 @@ import torch
 
 from smug_recon.errors import ConfigurationError, ModelError
 from smug_recon.gadgets.solve.model import load_model, read_card, sha256_of
+from smug_recon.training.blend import Blend
 from smug_recon.training.checkpoint import load_checkpoint
 from smug_recon.training.config import TrainingConfig
 from smug_recon.training.convert import convert
 from smug_recon.training.export import export
 from smug_recon.training.loop import train
-from smug_recon.training.weights import network_of
+from smug_recon.training.weights import load_network, network_of
 
 
 def test_exported_model_equals_the_averaged_weights(config: TrainingConfig, tmp_path: Path) -> None:
@@ -59,3 +60,33 @@ def test_exported_model_equals_the_averaged_weights(config: TrainingConfig, tmp_
     assert [
         entry.model_dump() if hasattr(entry, "model_dump") else entry for entry in card.training_data
     ] == [{"name": "one", "licence": "CC0-1.0", "attribution": "maker of one"}]
+
+
+def test_a_blend_lies_between_two_checkpoints_and_the_card_says_so(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    first = train(config, tmp_path / "a").averaged
+    longer = config.model_copy(update={"stages": (*config.stages, config.stages[-1])})
+    second = train(longer, tmp_path / "b").averaged
+    ends = tmp_path / "a" / "checkpoint.pt", tmp_path / "b" / "checkpoint.pt"
+    about = convert(ends[1], tmp_path / "m.safetensors", blend=Blend(ends[0], 0.25))
+    network, read = load_network(tmp_path / "m.safetensors")
+    assert read == about and about["blend"]["share"] == 0.25
+    assert about["blend"]["stage"] == len(config.stages) - 1
+    between = network.state_dict()
+    assert any(not torch.equal(value, second[name]) for name, value in between.items())
+    for name, value in between.items():
+        assert torch.allclose(value, 0.25 * first[name] + 0.75 * second[name], atol=1e-6), name
+    assert (
+        convert(ends[1], tmp_path / "m.pt", blend=Blend(ends[0], 0.25))["training"]["blend"] == about["blend"]
+    )
+    assert read_card(tmp_path / "m.pt").name == config.name
+
+    for share in (0.0, 1.0, -0.5):
+        with pytest.raises(ConfigurationError, match="between 0 and 1"):
+            Blend(ends[0], share)
+    other = config.model_copy(update={"network": config.network.model_copy(update={"channels": (4, 6, 8)})})
+    train(other, tmp_path / "c", stop_after=1)
+    with pytest.raises(ConfigurationError, match="other weights"):
+        convert(ends[1], tmp_path / "no.pt", blend=Blend(tmp_path / "c" / "checkpoint.pt", 0.5))
+    assert not list(tmp_path.glob("no.*"))

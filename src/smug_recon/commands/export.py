@@ -20,6 +20,10 @@ def command(
     mirror: bool = typer.Option(None, help="Denoise every other smoothing copy as its mirror image."),
     iterations: int = typer.Option(None, help="Conjugate gradient iterations per step at most."),
     tolerance: float = typer.Option(None, help="Relative residual at which they stop."),
+    blend: Path = typer.Option(
+        None, help="Another checkpoint of the same network, which has a share in every weight."
+    ),
+    share: float = typer.Option(0.2, help="Its share, between 0 and 1."),
     precision: str = typer.Option(
         "float32", help="Of the denoiser: float32, or bfloat16 (faster on processors and GPUs that know it)."
     ),
@@ -29,6 +33,7 @@ def command(
 
     from smug_recon.errors import ConfigurationError
     from smug_recon.gadgets.solve.model import sha256_of
+    from smug_recon.training.blend import Blend
     from smug_recon.training.convert import convert
 
     try:
@@ -39,5 +44,8 @@ def command(
         ) from None
     wanted = {"mirror": mirror, "iterations": iterations, "tolerance": tolerance}
     running = {name: value for name, value in wanted.items() if value is not None}
-    convert(checkpoint, out, given, slices, splits.split(",") if slices else [], count, running, precision)
+    other = Blend(blend, share) if blend else None
+    convert(
+        checkpoint, out, given, slices, splits.split(",") if slices else [], count, running, precision, other
+    )
     typer.echo(f"{out}  sha256 {sha256_of(out)}")
