@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from smug_recon.errors import ConfigurationError, OutputError
 from smug_recon.replay.disk import check_room
+from smug_recon.whole_file import whole_file
 
 
 def raw_files(raw: Path, cache: Path) -> list[Path]:
@@ -75,17 +74,14 @@ def write_slices(path: Path, slices: Sequence[tuple[Tensor, Tensor]], sha256: st
     Raises:
         OutputError: the disk is full, read-only or not ours; nothing half written stays.
     """
-    partial = path.with_name(f"{path.stem}.{socket.gethostname()}-{os.getpid()}.partial")
     try:
         check_room(path.parent, sum(part.numel() * part.element_size() for pair in slices for part in pair))
-        with h5py.File(partial, "w") as file:
+        with whole_file(path, shared=True) as unfinished, h5py.File(unfinished, "w") as file:
             file.attrs["sha256"] = sha256
             for number, (hybrid_cyx, maps_cyx) in enumerate(slices):
                 group = file.create_group(f"{number:05d}")
                 group["hybrid"], group["maps"] = hybrid_cyx.numpy(), maps_cyx.numpy()
-        partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise _unwritable(path.parent, error) from None
 
 

@@ -19,6 +19,7 @@ from smug_recon.network.unrolling import Unrolled
 from smug_recon.training.config import NetworkConfig, TrainingConfig
 from smug_recon.training.material import Material
 from smug_recon.training.weights import network_of
+from smug_recon.whole_file import whole_file
 
 FORMAT = "smug-recon-model/1"
 SCALING_RULE = "mean of the brightest 1 % of |A^H y| becomes 1"
@@ -96,22 +97,20 @@ def export(network: Unrolled, card: dict[str, Any], path: Path) -> None:
         ModelError: it does not.
     """
     network = network.to("cpu").eval().requires_grad_(False)
-    partial = path.with_suffix(".partial")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r".*torch\.jit.*", category=DeprecationWarning)
-        scripted = torch.jit.script(network)
-        torch.jit.save(
-            scripted, str(partial), _extra_files={"card.json": json.dumps(card, indent=1).encode()}
-        )
-        difference = _difference(network, torch.jit.load(str(partial), map_location="cpu").eval())
-    if not difference < SAME:
-        partial.unlink()
-        raise ModelError(
-            f"a TorchScript file whose image differs by {difference:.2g} from the network's",
-            f"less than {SAME:g}",
-            "the weights may be no numbers: look at the curve of the training",
-        )
-    partial.replace(path)
+    with whole_file(path) as unfinished:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r".*torch\.jit.*", category=DeprecationWarning)
+            scripted = torch.jit.script(network)
+            torch.jit.save(
+                scripted, str(unfinished), _extra_files={"card.json": json.dumps(card, indent=1).encode()}
+            )
+            difference = _difference(network, torch.jit.load(str(unfinished), map_location="cpu").eval())
+        if not difference < SAME:
+            raise ModelError(
+                f"a TorchScript file whose image differs by {difference:.2g} from the network's",
+                f"less than {SAME:g}",
+                "the weights may be no numbers: look at the curve of the training",
+            )
 
 
 def load_exported(path: Path) -> Unrolled:

@@ -18,6 +18,7 @@ from smug_recon.training.distributed import join, leave
 from smug_recon.training.output import require_device, written
 from smug_recon.training.sources import Source, open_source
 from smug_recon.training.trainer import Trainer
+from smug_recon.whole_file import whole_file
 
 EVERY = 50
 """Updates from one line of the curve to the next."""
@@ -78,10 +79,8 @@ def forget_after(curve: Path, stage: int, update: int) -> None:
         rows = list(csv.reader(file))
     kept = [row for row in rows if len(row) == 5 and (int(row[0]), int(row[1])) <= (stage, update)]
     if kept != rows:
-        partial = curve.with_suffix(".partial")
-        with partial.open("w", newline="") as file:
+        with whole_file(curve) as unfinished, unfinished.open("w", newline="") as file:
             csv.writer(file).writerows(kept)
-        partial.replace(curve)
 
 
 def _write_line(trainer: Trainer, loss: float, psnr: float) -> None:

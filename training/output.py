@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from smug_recon.errors import ConfigurationError, OutputError
+from smug_recon.whole_file import whole_file
 
 
 def require_device(device: str) -> None:
@@ -44,18 +45,13 @@ def written(place: Path) -> Iterator[None]:
         ) from error
 
 
-def write_whole(path: Path, content: bytes | memoryview, mark: str = "") -> None:
-    """Write a file so that a kill or a full disk at any moment leaves all of it, or what was there.
+def write_whole(path: Path, content: bytes | memoryview, shared: bool = False) -> None:
+    """Write a file so that a kill or a full disk at any moment leaves all of it, or what was there (:mod:`smug_recon.whole_file`).
 
     Raises:
         OutputError: the disk is full, read-only or not ours.
     """
     with written(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}{mark}.partial")
-        try:
-            partial.write_bytes(content)
-            partial.replace(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
+        with whole_file(path, shared) as unfinished:
+            unfinished.write_bytes(content)

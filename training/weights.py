@@ -14,6 +14,7 @@ from smug_recon.errors import ConfigurationError
 from smug_recon.network.build import build_denoiser, build_network
 from smug_recon.network.unrolling import Unrolled
 from smug_recon.training.config import NetworkConfig
+from smug_recon.whole_file import whole_file
 
 
 def network_of(config: NetworkConfig) -> Unrolled:
@@ -42,10 +43,9 @@ def save_weights(path: Path, config: NetworkConfig, state: dict[str, Tensor], ab
         path: ``NAME.safetensors``. config: builds the network. state: its state dict. about: name, updates, commit, data ...
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     metadata = {"network": config.model_dump_json(), "about": json.dumps(about)}
-    save_file({name: value.contiguous() for name, value in state.items()}, partial, metadata)
-    partial.replace(path)
+    with whole_file(path) as unfinished:
+        save_file({name: value.contiguous() for name, value in state.items()}, unfinished, metadata)
 
 
 def read_about(path: Path) -> tuple[NetworkConfig, dict[str, Any]]:

@@ -9,20 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from smug_recon.robustness.jobs.probes import Probe, probes
-from smug_recon.robustness.methods.loading import sha256_of
 from smug_recon.robustness.scenes.scene import AnySlice, fitting_slices, held_out
 from smug_recon.robustness.settings.evaluation import EvaluationConfig
 from smug_recon.robustness.settings.methods import MethodSettings
 from smug_recon.robustness.settings.scan import ScanSettings
 from smug_recon.training import output
+from smug_recon.training.cache import sha256_of
 
 FORMAT = "smug-recon-evaluation/1"
 log = logging.getLogger(__name__)
@@ -95,7 +93,7 @@ def _identity(method: MethodSettings) -> dict[str, Any]:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that a kill at any moment leaves all of it or nothing, whoever writes it too. OutputError."""
-    output.write_whole(path, content, f".{socket.gethostname()}-{os.getpid()}")
+    output.write_whole(path, content, shared=True)
 
 
 def save(job: Job, folder: Path, record: dict[str, Any]) -> None:

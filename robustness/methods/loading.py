@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -17,11 +15,7 @@ from smug_recon.robustness.methods.method import Method
 from smug_recon.robustness.methods.network import NetworkMethod, set_steps
 from smug_recon.robustness.methods.wavelet import L1Wavelet
 from smug_recon.robustness.settings.methods import MethodSettings
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+from smug_recon.training.cache import sha256_of
 
 
 def require_weights(methods: tuple[MethodSettings, ...]) -> None:

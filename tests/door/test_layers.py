@@ -48,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
         "replay",
         "pipeline",
         "errors",
+        "whole_file",
         "",
     },
     "robustness": {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from smug_recon.whole_file import whole_file
@@ -25,3 +27,12 @@ def test_what_fails_leaves_the_file_of_before(tmp_path, stage):
             unfinished.write_bytes(b"half")
         raise KeyboardInterrupt
     assert path.read_bytes() == b"of before" and list(tmp_path.iterdir()) == [path]
+
+
+def test_writers_of_one_file_do_not_write_over_each_other(tmp_path):
+    path = tmp_path / "job.json"
+    with whole_file(path, shared=True) as mine, whole_file(path) as theirs:
+        assert mine != theirs and str(os.getpid()) in mine.name
+        mine.write_bytes(b"same")
+        theirs.write_bytes(b"same")
+    assert path.read_bytes() == b"same" and list(tmp_path.iterdir()) == [path]

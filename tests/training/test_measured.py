@@ -70,7 +70,7 @@ def test_a_raw_file_is_read_once_and_again_when_it_changes(raw_folder: Path, tmp
     assert second != first
     assert collect(tmp_path, tmp_path / ".smug-recon")[0].name == second.name
     assert len(collect(tmp_path, tmp_path / "cache")) == 1  # the other cache holds no raw files
-    assert not list((tmp_path / "cache").glob("*.partial"))
+    assert not list((tmp_path / "cache").glob("*.incomplete"))
 
 
 def test_scans_that_are_not_fully_sampled_are_left_out(

@@ -45,7 +45,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(
         with pytest.raises(OutputError, match=r"checkpoint\.pt.*No space left"):
             train(config, tmp_path / "run", stop_after=1)
     assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
-    assert not list((tmp_path / "run").glob("*.partial"))
+    assert not list((tmp_path / "run").glob("*.incomplete"))
     assert load_checkpoint(tmp_path / "run" / "checkpoint.pt")["update"] == 1
 
 

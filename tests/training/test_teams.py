@@ -176,7 +176,7 @@ def test_a_training_goes_on_with_more_or_fewer_processes_as_if_nothing_had_happe
     collected = [json.loads((tmp_path / f"collected-{rank}.json").read_text()) for rank in (0, 1)]
     assert collected[0] == collected[1]
     assert [name[:5] for name in collected[0]] == ["scan1", "scan2", "scan3"]
-    assert not list((tmp_path / "cache").glob("*.partial"))
+    assert not list((tmp_path / "cache").glob("*.incomplete"))
 
 
 def test_more_processes_than_scans_are_refused_where_draws_hang_on_the_process(
