@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -103,10 +104,14 @@ def _run_stage(trainer: Trainer, stage: StageConfig, batches: ScanBatches, stop:
         device = trainer.device
         moved = batch.to(device) if isinstance(batch, Batch) else [scan.to(device) for scan in batch]
         loss, psnr = trainer.train_on(moved, stage)
-        trainer.since = (trainer.since[0] + loss, trainer.since[1] + psnr, trainer.since[2] + 1)
+        if (
+            psnr != -math.inf
+        ):  # no PSNR of an empty target (a crop beside the head): such a batch is no measure
+            trainer.since = (trainer.since[0] + loss, trainer.since[1] + psnr, trainer.since[2] + 1)
         bar.update()
         if trainer.update % EVERY == 0:
-            means = (trainer.since[0] / trainer.since[2], trainer.since[1] / trainer.since[2])
+            count = trainer.since[2] or math.nan
+            means = (trainer.since[0] / count, trainer.since[1] / count)
             trainer.since = (0.0, 0.0, 0)
             bar.set_postfix(loss=f"{means[0]:.4g}", psnr_db=f"{means[1]:.2f}")
             if leads:

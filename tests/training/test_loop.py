@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -50,6 +52,26 @@ def test_a_stopped_training_draws_the_same_curve(
     train(config, tmp_path / "parts")
     assert [line[:2] for line in curve(tmp_path / "whole")] == [["0", "2"], ["1", "2"], ["1", "4"]]
     assert curve(tmp_path / "parts") == curve(tmp_path / "whole")
+
+
+def test_a_batch_without_signal_does_not_speak_for_the_others(
+    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "EVERY", 2)
+    learned = Trainer.train_on
+    found: list[float] = []
+
+    def every_second_empty(trainer: Trainer, batch: Any, stage: StageConfig) -> tuple[float, float]:
+        loss, psnr = learned(trainer, batch, stage)
+        if stage.task == "unroll":
+            found.append(psnr)
+            psnr = psnr if len(found) % 2 else -math.inf
+        return loss, psnr
+
+    monkeypatch.setattr(Trainer, "train_on", every_second_empty)
+    train(config, tmp_path / "run")
+    assert [line[3] for line in curve(tmp_path / "run")[1:]] == [f"{psnr:.3f}" for psnr in found[::2][:2]]
+    assert all(math.isfinite(psnr) for psnr in found)
 
 
 def test_every_weight_learns(config: TrainingConfig, tmp_path: Path) -> None:
