@@ -104,9 +104,7 @@ def _run_stage(trainer: Trainer, stage: StageConfig, batches: ScanBatches, stop:
         device = trainer.device
         moved = batch.to(device) if isinstance(batch, Batch) else [scan.to(device) for scan in batch]
         loss, psnr = trainer.train_on(moved, stage)
-        if (
-            psnr != -math.inf
-        ):  # no PSNR of an empty target (a crop beside the head): such a batch is no measure
+        if psnr != -math.inf:  # an empty target, a crop beside the head, has none
             trainer.since = (trainer.since[0] + loss, trainer.since[1] + psnr, trainer.since[2] + 1)
         bar.update()
         if trainer.update % EVERY == 0:
