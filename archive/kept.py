@@ -57,7 +57,7 @@ class Models:
 
 
 class KeptNode:
-    """Has the face of ``replay.node.Node``, and runs one session in a thread of this process.
+    """Has the face of ``replay.host.node.Node``, and runs one session in a thread of this process.
 
     The environment holds for the process from the beginning to the end of the session: one session at a time.
     """

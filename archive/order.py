@@ -12,8 +12,8 @@ import yaml
 from smug_recon import __version__
 from smug_recon.errors import ModelError
 from smug_recon.pipeline import Pipeline, pipeline_of
-from smug_recon.replay.configuration import configuration_element
-from smug_recon.replay.fingerprint import fingerprint
+from smug_recon.replay.host.configuration import configuration_element
+from smug_recon.replay.reading.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)

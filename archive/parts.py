@@ -88,9 +88,9 @@ def make_part(request: Mapping[str, Any], models: Models) -> dict[str, Any]:
     from smug_recon.pipeline import pipeline_of
     from smug_recon.replay import open_raw
     from smug_recon.replay.checked import checked_scan
-    from smug_recon.replay.configuration import configuration_element
-    from smug_recon.replay.header import for_the_node, parse_header
-    from smug_recon.replay.wire import items as items_of
+    from smug_recon.replay.host.configuration import configuration_element
+    from smug_recon.replay.messages.header import for_the_node, parse_header
+    from smug_recon.replay.messages.wire import items as items_of
 
     configuration = configuration_element(request["pipeline"], request["overrides"])
     pipeline, report, number = pipeline_of(configuration), Report(), -1

@@ -87,7 +87,7 @@ def reconstructed(request: Mapping[str, Any], models: Any) -> dict[str, Any]:
     from smug_recon.archive.kept import KeptNode, session_with
     from smug_recon.archive.thumbnail import write_thumbnail
     from smug_recon.replay import replay
-    from smug_recon.replay.node import Node
+    from smug_recon.replay.host.node import Node
 
     nodes: list[KeptNode] = []
     solve = None

@@ -29,7 +29,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from smug_recon.archive.record import Record, read_record
 from smug_recon.errors import OutputError
-from smug_recon.replay.disk import OF_THE_DISK, number_of
+from smug_recon.replay.results.disk import OF_THE_DISK, number_of
 from smug_recon.spool.record import take_lock
 
 SCANS, MANIFEST, INCOMPLETE = "scans", "manifest", ".incomplete"

@@ -12,8 +12,8 @@ from typing import Any
 from fsspec import AbstractFileSystem
 
 from smug_recon.archive.results import followed, stamp
-from smug_recon.replay.convert import START_BYTES, is_mrd2, siemens_measurements
-from smug_recon.replay.raw import HDF5_SIGNATURE
+from smug_recon.replay.reading.convert import START_BYTES, is_mrd2, siemens_measurements
+from smug_recon.replay.reading.raw import HDF5_SIGNATURE
 from smug_recon.spool.record import STREAM
 
 log = logging.getLogger(__name__)

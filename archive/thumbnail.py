@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image as Picture
 
-from smug_recon.replay.images import open_dataset
-from smug_recon.replay.preview import grey_pictures
+from smug_recon.replay.results.images import open_dataset
+from smug_recon.replay.results.preview import grey_pictures
 
 SIDE = 128
 """Longest side in pixels."""

@@ -13,8 +13,8 @@ from smug_recon.benchmarks.interleave import interleave
 from smug_recon.benchmarks.machine import machine
 from smug_recon.benchmarks.record import Result, Row, speed_row
 from smug_recon.benchmarks.sizes import Size
-from smug_recon.replay.images import open_dataset
-from smug_recon.replay.raw import open_raw
+from smug_recon.replay.reading.raw import open_raw
+from smug_recon.replay.results.images import open_dataset
 from smug_recon.simulation.raw import GROUP, RawFile
 
 COILS, SAMPLES = 8, 230

@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from smug_recon.replay.offline import ReplayResult, replay
-    from smug_recon.replay.raw import open_raw, read_items
+    from smug_recon.replay.reading.raw import open_raw, read_items
 
 __all__ = ["ReplayResult", "open_raw", "read_items", "replay"]
 
-_HOMES = {"ReplayResult": "offline", "replay": "offline", "open_raw": "raw", "read_items": "raw"}
+_HOMES = {
+    "ReplayResult": "offline",
+    "replay": "offline",
+    "open_raw": "reading.raw",
+    "read_items": "reading.raw",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,11 +14,11 @@ import ismrmrd
 import numpy as np
 
 from smug_recon.pipeline import pipeline_of
-from smug_recon.replay.header import parse_header
-from smug_recon.replay.heads import read_heads
-from smug_recon.replay.noise import noise_scan, without_noise
-from smug_recon.replay.source import Raw
-from smug_recon.replay.wire import Block
+from smug_recon.replay.messages.header import parse_header
+from smug_recon.replay.messages.source import Raw
+from smug_recon.replay.messages.wire import Block
+from smug_recon.replay.reading.heads import read_heads
+from smug_recon.replay.reading.noise import noise_scan, without_noise
 
 if TYPE_CHECKING:
     from smug_recon.gadgets.solve.model import Model

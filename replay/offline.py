@@ -16,18 +16,18 @@ from smug_recon.configuration import MODULE
 from smug_recon.errors import DataError
 from smug_recon.gadgets.observer import VARIABLE as NOTEBOOK
 from smug_recon.replay.checked import Load, Scan, checked_scan
-from smug_recon.replay.client import PATIENCE_S, Item, play
-from smug_recon.replay.configuration import configuration_element
-from smug_recon.replay.disk import written_to
-from smug_recon.replay.fingerprint import fingerprint
-from smug_recon.replay.header import for_the_node
-from smug_recon.replay.images import ImageFile
-from smug_recon.replay.node import Node
-from smug_recon.replay.outputs import write_all_dicom, write_all_nifti, write_all_previews
-from smug_recon.replay.raw import open_raw
-from smug_recon.replay.source import Raw
-from smug_recon.replay.spooled import SpoolRaw, settings_of
-from smug_recon.replay.timing import VARIABLE, read_timing, write_timing
+from smug_recon.replay.host.client import PATIENCE_S, Item, play
+from smug_recon.replay.host.configuration import configuration_element
+from smug_recon.replay.host.node import Node
+from smug_recon.replay.messages.header import for_the_node
+from smug_recon.replay.messages.source import Raw
+from smug_recon.replay.reading.fingerprint import fingerprint
+from smug_recon.replay.reading.raw import open_raw
+from smug_recon.replay.reading.spooled import SpoolRaw, settings_of
+from smug_recon.replay.results.disk import written_to
+from smug_recon.replay.results.images import ImageFile
+from smug_recon.replay.results.outputs import write_all_dicom, write_all_nifti, write_all_previews
+from smug_recon.replay.results.timing import VARIABLE, read_timing, write_timing
 from smug_recon.spool.keeping import VARIABLE as SPOOL
 
 Progress = Callable[[int, int | None, int], None]

@@ -16,7 +16,7 @@ from typing import Any, cast
 from smug_recon.errors import StreamError
 from smug_recon.gadgets.wire.sending import SendingSocket
 from smug_recon.gadgets.wire.writers import WRITERS
-from smug_recon.replay import wire
+from smug_recon.replay.messages import wire
 
 FILE_BYTES = 2**20
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -1,9 +1,9 @@
 """A raw scan as a stream in, images as a stream out, through the chain in this very process.
 
 Two threads: the main one reconstructs, writes and hears signals; another one reads on meanwhile (``gadgets/read_on.py``),
-wherever its wait for the source can be ended (``Raw.halt``): that for a pipe by a second pipe (``haltable.py``), that for HDF5
-by the process that reads it (``child.py``). So neither a signal nor an error is held up by a source that is silent, and no
-thread is left behind in a read.
+wherever its wait for the source can be ended (``Raw.halt``): that for a pipe by a second pipe (``reading/haltable.py``), that
+for HDF5 by the process that reads it (``hdf5/child.py``). So neither a signal nor an error is held up by a source that is
+silent, and no thread is left behind in a read.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import ismrmrd
 
 from smug_recon.errors import DataError
 from smug_recon.pipeline import pipeline_of
-from smug_recon.replay.configuration import configuration_element
-from smug_recon.replay.header import parse_header
-from smug_recon.replay.noise import noise_scan
+from smug_recon.replay.host.configuration import configuration_element
+from smug_recon.replay.messages.header import parse_header
+from smug_recon.replay.messages.source import Raw
 from smug_recon.replay.pipe import MessagePipe
-from smug_recon.replay.source import Raw
+from smug_recon.replay.reading.noise import noise_scan
 
 if TYPE_CHECKING:
     from smug_recon.gadgets.solve.model import Model

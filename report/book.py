@@ -16,9 +16,9 @@ import ismrmrd
 import numpy as np
 
 from smug_recon.errors import ConfigurationError
-from smug_recon.replay.images import GROUP, groups, image_header, open_dataset
 from smug_recon.replay.offline import NOTEBOOK_FILE
-from smug_recon.replay.timing import read_timing
+from smug_recon.replay.results.images import GROUP, groups, image_header, open_dataset
+from smug_recon.replay.results.timing import read_timing
 
 log = logging.getLogger(__name__)
 

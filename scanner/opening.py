@@ -136,7 +136,7 @@ def _understand(raw: bytes, opening: Opening, terminated: bool) -> None:
 
 
 def _parsed(text: bytes) -> ismrmrd.xsd.ismrmrdHeader:
-    from smug_recon.replay.header import parse_header
+    from smug_recon.replay.messages.header import parse_header
 
     text = text.split(b"\0", 1)[0] if text[:2] not in (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<") else text
     refuse_entities(text, "an MRD header")

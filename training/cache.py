@@ -10,7 +10,7 @@ import h5py
 from torch import Tensor
 
 from smug_recon.errors import ConfigurationError, OutputError
-from smug_recon.replay.disk import check_room
+from smug_recon.replay.results.disk import check_room
 from smug_recon.whole_file import whole_file
 
 

@@ -25,9 +25,9 @@ from smug_recon.gadgets.stream import gathered
 from smug_recon.gadgets.timing import Report
 from smug_recon.physics import ifft_centred
 from smug_recon.pipeline import load_pipeline
-from smug_recon.replay import wire
-from smug_recon.replay.header import parse_header
-from smug_recon.replay.raw import open_raw
+from smug_recon.replay.messages import wire
+from smug_recon.replay.messages.header import parse_header
+from smug_recon.replay.reading.raw import open_raw
 from smug_recon.training.cache import is_intact, make_cache, place_of, raw_files, sha256_of, write_slices
 from smug_recon.training.config import ScanConfig
 from smug_recon.training.distributed import Team

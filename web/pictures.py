@@ -119,7 +119,7 @@ def painted(image: ismrmrd.Image) -> bytes:
     """An image as it is usually looked at, its longer side at most 320 pixels."""
     from PIL.Image import Resampling
 
-    from smug_recon.replay.preview import grey_pictures
+    from smug_recon.replay.results.preview import grey_pictures
 
     planes = grey_pictures(image)
     picture = planes[len(planes) // 2]

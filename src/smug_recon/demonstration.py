@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smug_recon.replay import ReplayResult, replay
-from smug_recon.replay.images import read_images
 from smug_recon.replay.offline import Progress
+from smug_recon.replay.results.images import read_images
 from smug_recon.report import write_report
 from smug_recon.simulation.panel import write_panel
 from smug_recon.simulation.raw import write_raw

@@ -24,7 +24,7 @@ from smug_recon.archive.process import reconstructed
 from smug_recon.archive.results import Results
 from smug_recon.errors import DataError, ModelError
 from smug_recon.replay import replay
-from smug_recon.replay.images import open_dataset
+from smug_recon.replay.results.images import open_dataset
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_a_session_that_goes_on_without_its_host_is_stuck(
     node: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from smug_recon.archive import kept
-    from smug_recon.replay import wire
+    from smug_recon.replay.messages import wire
 
     monkeypatch.setattr(kept, "STOP_S", 0.1)
     release = threading.Event()

@@ -19,7 +19,7 @@ from small_scan import DWELL_US, SAMPLES_X, header, whole_scan
 from smug_recon.dicom import write_dicom, write_nifti
 from smug_recon.gadgets.scan import run
 from smug_recon.pipeline import load_pipeline
-from smug_recon.replay.explain import explain
+from smug_recon.replay.results.explain import explain
 
 
 class Spreading(ConventionalModel):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from smug_recon.__main__ import app
 from smug_recon.errors import ConfigurationError
-from smug_recon.replay.images import ImageFile
+from smug_recon.replay.results.images import ImageFile
 
 
 @pytest.fixture

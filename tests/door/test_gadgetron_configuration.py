@@ -120,7 +120,7 @@ def test_the_configurations_behind_gadgetrons_front_end(kind: str) -> None:
 
 
 def test_replay_plays_raw_readouts_whatever_stands_before_the_node() -> None:
-    from smug_recon.replay.configuration import configuration_element
+    from smug_recon.replay.host.configuration import configuration_element
 
     found = pipeline_of(configuration_element("Generic_Cartesian_SMUG_buffers", {"seed": "3"}))
     assert not found.prewhitened_upstream and found.prewhitening and found.seed == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,25 @@ def test_a_room_imports_only_what_lies_below_it(room: str, path: Path) -> None:
         target = rest.split(".")[0]
         target = "" if target.startswith("__") else target
         assert target in ALLOWED[room], f"{path.name} imports {module}: not below {room}"
+
+
+@pytest.mark.parametrize("room", ["replay", "robustness"])
+def test_rooms_in_a_room_import_in_one_direction(room: str) -> None:
+    """Files on top of the room count as one more of its rooms, the uppermost."""
+    below: dict[str, set[str]] = {}
+    for path in (ROOT / room).glob("**/*.py"):
+        inner = path.relative_to(ROOT / room).parent.as_posix()
+        for module in imports(path):
+            package, _, rest = module.removeprefix("smug_recon.").partition(".")
+            target = rest.split(".")[0] if (ROOT / room / rest.split(".")[0]).is_dir() else "."
+            if package == room and (target or ".") != inner:
+                below.setdefault(inner, set()).add(target or ".")
+    assert any(below.values())
+    assert "." not in set().union(*below.values()), f"a room in {room} imports what lies on top of it"
+    try:
+        graphlib.TopologicalSorter(below).prepare()
+    except graphlib.CycleError as circle:
+        pytest.fail(f"{room}: {' imports '.join(reversed(circle.args[1]))}")
 
 
 def test_torchscript_is_touched_in_two_files() -> None:

@@ -33,8 +33,8 @@ def pipeline() -> Callable[[bytes], None]:
 
 def mrdstream() -> Callable[[bytes], None]:
     from smug_recon.errors import SmugReconError
-    from smug_recon.replay.mrdstream import StreamRaw
-    from smug_recon.replay.wire import items
+    from smug_recon.replay.messages.wire import items
+    from smug_recon.replay.reading.mrdstream import StreamRaw
 
     def run(data: bytes) -> None:
         for read in (lambda raw: items(raw.blocks()), lambda raw: raw.items()):
@@ -47,7 +47,7 @@ def mrdstream() -> Callable[[bytes], None]:
 
 def spool() -> Callable[[bytes], None]:
     from smug_recon.errors import SmugReconError
-    from smug_recon.replay.spooled import SpoolRaw
+    from smug_recon.replay.reading.spooled import SpoolRaw
     from smug_recon.spool.record import STREAM
 
     path = _file(STREAM)
@@ -64,8 +64,8 @@ def spool() -> Callable[[bytes], None]:
 def hdf5() -> Callable[[bytes], None]:
     """First in a second process: what hangs or crashes libhdf5 has to be one error there, and is not read here."""
     from smug_recon.errors import SmugReconError
-    from smug_recon.replay.child import VARIABLE
-    from smug_recon.replay.raw import open_raw
+    from smug_recon.replay.hdf5.child import VARIABLE
+    from smug_recon.replay.reading.raw import open_raw
 
     path = _file("raw.h5")
     os.environ.setdefault(VARIABLE, "1")
@@ -97,7 +97,7 @@ def tables() -> Callable[[bytes], None]:
 
 def _read_raw(path: Path) -> None:
     from smug_recon.errors import SmugReconError
-    from smug_recon.replay.direct import open_here
+    from smug_recon.replay.hdf5.direct import open_here
 
     with contextlib.suppress(SmugReconError), open_here(path) as raw:
         _read(raw)

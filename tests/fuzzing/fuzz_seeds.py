@@ -23,7 +23,7 @@ from gadgetron.types.image_array import ImageArray
 from smug_recon.gadgets.solve.model import read_card
 from smug_recon.gadgets.wire import writers
 from smug_recon.pipeline import load_pipeline, shipped_folder
-from smug_recon.replay import wire
+from smug_recon.replay.messages import wire
 
 CORPUS = Path(__file__).parent / "corpus"
 

@@ -91,7 +91,7 @@ def header() -> Callable[[bytes], None]:
     from smug_recon.errors import SmugReconError
     from smug_recon.gadgets.header.plan import build_plan
     from smug_recon.pipeline import load_pipeline
-    from smug_recon.replay.header import parse_header
+    from smug_recon.replay.messages.header import parse_header
 
     pipeline = load_pipeline()
 

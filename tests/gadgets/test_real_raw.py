@@ -14,8 +14,8 @@ from simulated import reconstructed
 from smug_recon.gadgets.solve.model import load_model
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay import open_raw, read_items
-from smug_recon.replay.header import parse_header
-from smug_recon.replay.images import open_dataset
+from smug_recon.replay.messages.header import parse_header
+from smug_recon.replay.results.images import open_dataset
 from smug_recon.simulation.masks import sampling_mask
 from smug_recon.simulation.scores import score
 

@@ -12,7 +12,7 @@ import pytest
 
 from smug_recon.__main__ import main
 from smug_recon.replay import checked, offline
-from smug_recon.replay.images import open_dataset
+from smug_recon.replay.results.images import open_dataset
 
 NODES = Path(__file__).parent / "nodes"
 

@@ -15,10 +15,10 @@ from PIL import Image as Picture
 
 from smug_recon.errors import ConfigurationError, DataError, HeaderError, StreamError
 from smug_recon.replay import offline
-from smug_recon.replay.configuration import configuration_element
-from smug_recon.replay.images import ImageFile, open_dataset, read_images
-from smug_recon.replay.preview import write_previews
-from smug_recon.replay.timing import timing_table
+from smug_recon.replay.host.configuration import configuration_element
+from smug_recon.replay.results.images import ImageFile, open_dataset, read_images
+from smug_recon.replay.results.preview import write_previews
+from smug_recon.replay.results.timing import timing_table
 
 
 @pytest.mark.parametrize("cut", [0, 30])

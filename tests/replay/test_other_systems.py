@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from smug_recon.replay import open_raw
-from smug_recon.replay.direct import open_here
-from smug_recon.replay.haltable import haltable
+from smug_recon.replay.hdf5.direct import open_here
+from smug_recon.replay.reading.haltable import haltable
 from smug_recon.spool.record import OWNER, reading, take_lock
 
 

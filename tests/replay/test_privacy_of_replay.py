@@ -73,7 +73,7 @@ def test_a_reconstruction_names_the_patient_on_images_alone(tmp_path):
 
 def test_an_anonymous_study_holds_no_mark(tmp_path):
     from smug_recon.dicom import write_dicom
-    from smug_recon.replay.header import parse_header
+    from smug_recon.replay.messages.header import parse_header
 
     sys.path.insert(0, str(Path(__file__).parents[1] / "dicom"))
     from dicom_scans import KINDS
@@ -95,7 +95,7 @@ def test_wrong_headers_are_described_without_their_values(fault, caplog):
     from smug_recon.errors import SmugReconError
     from smug_recon.gadgets.header.plan import build_plan
     from smug_recon.pipeline import load_pipeline
-    from smug_recon.replay.header import parse_header
+    from smug_recon.replay.messages.header import parse_header
 
     caplog.set_level(logging.DEBUG)
     said = ""

@@ -10,8 +10,8 @@ from smug_recon.gadgets.scan import run
 from smug_recon.gadgets.solve.model import sha256_of
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay import open_raw, read_items, replay
-from smug_recon.replay.header import parse_header
-from smug_recon.replay.images import read_images
+from smug_recon.replay.messages.header import parse_header
+from smug_recon.replay.results.images import read_images
 
 
 def test_a_stream_through_the_node_gives_the_pixels_of_the_file_in_one_process(shared_data, tmp_path):

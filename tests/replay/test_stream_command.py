@@ -18,9 +18,9 @@ import pytest
 from smug_recon.errors import DataError, HeaderError, StreamError
 from smug_recon.gadgets.scan import run
 from smug_recon.pipeline import load_pipeline
-from smug_recon.replay.mrdstream import StreamRaw
 from smug_recon.replay.pipe import MessagePipe
 from smug_recon.replay.piped import reconstruct_stream
+from smug_recon.replay.reading.mrdstream import StreamRaw
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gadgets"))
 from conventional import ConventionalModel

@@ -20,11 +20,11 @@ import pytest
 
 from smug_recon.errors import StreamError
 from smug_recon.gadgets import read_on
-from smug_recon.replay.mrdstream import StreamRaw
+from smug_recon.replay.messages.source import Raw
 from smug_recon.replay.pipe import MessagePipe
 from smug_recon.replay.piped import reconstruct_stream
-from smug_recon.replay.raw import open_raw
-from smug_recon.replay.source import Raw
+from smug_recon.replay.reading.mrdstream import StreamRaw
+from smug_recon.replay.reading.raw import open_raw
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gadgets"))
 
@@ -199,7 +199,7 @@ def test_sigterm_ends_a_stream_that_waits_for_its_pipe() -> None:
         "from smug_recon.options import unwind_on_sigterm\n"
         "from smug_recon.replay.pipe import own_standard_output\n"
         "from smug_recon.replay.piped import reconstruct_stream\n"
-        "from smug_recon.replay.raw import open_raw\n"
+        "from smug_recon.replay.reading.raw import open_raw\n"
         "output = own_standard_output(); unwind_on_sigterm()\n"
         "with open_raw('-') as raw:\n"
         "    reconstruct_stream(raw, output, None, {'device': 'cpu'}, model=ConventionalModel(iterations=8))\n"

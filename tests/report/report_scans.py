@@ -14,8 +14,8 @@ from smug_recon.gadgets.notebook import Notebook
 from smug_recon.gadgets.scan import run
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
-from smug_recon.replay.images import ImageFile
 from smug_recon.replay.offline import NOTEBOOK_FILE
+from smug_recon.replay.results.images import ImageFile
 
 HOSTILE = "<script>window.hacked = 1</script>\"'><img src=x onerror=window.hacked=1>&amp;"
 

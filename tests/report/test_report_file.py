@@ -172,7 +172,7 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
 def test_a_long_scan_makes_no_larger_report(tmp_path: Path) -> None:
     from report_scans import header_xml
 
-    from smug_recon.replay.images import ImageFile
+    from smug_recon.replay.results.images import ImageFile
 
     source = replayed(tmp_path, make_model(), 1)
     book = read_book(source)

@@ -132,7 +132,8 @@ def test_the_host_of_replay_is_served_as_well(start, truth):
     from pathlib import Path
     from types import SimpleNamespace
 
-    from smug_recon.replay import client, wire
+    from smug_recon.replay.host import client
+    from smug_recon.replay.messages import wire
 
     connected = socket.create_connection(("127.0.0.1", start().port))
     node = SimpleNamespace(

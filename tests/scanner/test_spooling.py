@@ -18,10 +18,10 @@ from small_scan import header_xml
 from smug_recon.errors import ConfigurationError
 from smug_recon.gadgets import run
 from smug_recon.pipeline import SpoolSettings, load_pipeline, shipped_folder
-from smug_recon.replay import wire
-from smug_recon.replay.header import parse_header
-from smug_recon.replay.raw import open_raw
-from smug_recon.replay.spooled import settings_of
+from smug_recon.replay.messages import wire
+from smug_recon.replay.messages.header import parse_header
+from smug_recon.replay.reading.raw import open_raw
+from smug_recon.replay.reading.spooled import settings_of
 from smug_recon.scanner.catalogue import Catalogue
 from smug_recon.spool import SpoolFolder, writer
 from smug_recon.spool.record import STREAM

@@ -19,7 +19,7 @@ from smug_recon.errors import ConfigurationError, HeaderError, ModelError, SmugR
 from smug_recon.gadgets.solve.model import load_model, read_card, sha256_of
 from smug_recon.gadgets.wire.xml import DEEPEST, parse
 from smug_recon.pipeline import load_pipeline
-from smug_recon.replay.header import parse_header
+from smug_recon.replay.messages.header import parse_header
 
 LEVELS = 12
 BOMB = (
@@ -134,7 +134,7 @@ def test_lying_lengths_cost_no_memory() -> None:
     code = """
         import io, resource, struct, sys
         from smug_recon.errors import SmugReconError
-        from smug_recon.replay.mrdstream import StreamRaw
+        from smug_recon.replay.reading.mrdstream import StreamRaw
         import numpy, ismrmrd
         used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 30), -1))
@@ -166,7 +166,7 @@ def test_tables_that_claim_more_than_was_stored_are_refused(tmp_path: Path) -> N
     import h5py
     from ismrmrd.hdf5 import acquisition_dtype
 
-    from smug_recon.replay.heads import read_heads
+    from smug_recon.replay.reading.heads import read_heads
 
     path = tmp_path / "claims.h5"
     with h5py.File(path, "w") as file:
@@ -184,8 +184,8 @@ def test_code_that_lies_where_the_command_is_called_is_not_run(
     """A folder of downloads: what replay starts as processes of their own does not import from it."""
     import h5py
 
-    from smug_recon.replay.node import Node
-    from smug_recon.replay.watched import examine
+    from smug_recon.replay.hdf5.watched import examine
+    from smug_recon.replay.host.node import Node
 
     for name in ("numpy", "h5py", "gadgetron", "ismrmrd", "smug_recon"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'w').close()")

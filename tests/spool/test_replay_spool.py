@@ -22,8 +22,8 @@ from smug_recon.gadgets.wire.connection import session
 from smug_recon.gadgets.wire.spooled import spooled
 from smug_recon.pipeline import SpoolSettings
 from smug_recon.replay import replay
-from smug_recon.replay.images import read_images
-from smug_recon.replay.raw import open_raw
+from smug_recon.replay.reading.raw import open_raw
+from smug_recon.replay.results.images import read_images
 from smug_recon.spool import SpoolFolder
 from smug_recon.spool.record import STREAM, read_record
 

@@ -27,9 +27,9 @@ def command(
     plan = found = None
     if raw is not None:
         from smug_recon.gadgets.header.survey import survey
-        from smug_recon.replay.header import parse_header
-        from smug_recon.replay.heads import read_heads
-        from smug_recon.replay.noise import heads_with_noise
+        from smug_recon.replay.messages.header import parse_header
+        from smug_recon.replay.reading.heads import read_heads
+        from smug_recon.replay.reading.noise import heads_with_noise
 
         header_xml, heads = read_heads(raw, group)
         header, _ = parse_header(header_xml)

@@ -27,8 +27,8 @@ def command(
     import h5py
 
     from smug_recon.errors import ConfigurationError
-    from smug_recon.replay.images import groups, read_images
-    from smug_recon.replay.watched import examine
+    from smug_recon.replay.hdf5.watched import examine
+    from smug_recon.replay.results.images import groups, read_images
     from smug_recon.simulation.compare import (
         ImageReference,
         Picture,

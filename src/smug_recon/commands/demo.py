@@ -34,7 +34,7 @@ def command(
     """
     from smug_recon.demonstration import demonstrate
     from smug_recon.replay.progress import Bars
-    from smug_recon.replay.timing import timing_table
+    from smug_recon.replay.results.timing import timing_table
     from smug_recon.simulation.settings import ScanSettings
 
     start_logging()

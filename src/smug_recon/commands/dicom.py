@@ -31,11 +31,11 @@ def command(
     import itertools
 
     from smug_recon.dicom import write_dicom, write_nifti
-    from smug_recon.replay.animation import write_animations
-    from smug_recon.replay.disk import written_to
-    from smug_recon.replay.images import groups, image_header, read_images
-    from smug_recon.replay.preview import write_previews
-    from smug_recon.replay.watched import examine
+    from smug_recon.replay.hdf5.watched import examine
+    from smug_recon.replay.results.animation import write_animations
+    from smug_recon.replay.results.disk import written_to
+    from smug_recon.replay.results.images import groups, image_header, read_images
+    from smug_recon.replay.results.preview import write_previews
 
     start_logging()
     examine(images)

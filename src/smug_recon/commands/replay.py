@@ -67,7 +67,7 @@ def command(
 
     from smug_recon.replay import replay
     from smug_recon.replay.progress import Bars
-    from smug_recon.replay.timing import timing_table
+    from smug_recon.replay.results.timing import timing_table
 
     start_logging()
     unwind_on_sigterm()

@@ -15,7 +15,7 @@ def command(
 ) -> None:
     """Write OUT/report.html again, from images.h5, timing.json and report.npz."""
     from smug_recon.options import start_logging
-    from smug_recon.replay.watched import examine
+    from smug_recon.replay.hdf5.watched import examine
     from smug_recon.report import write_report
 
     start_logging()

@@ -53,7 +53,7 @@ def command(
     unwind_on_sigterm()
 
     from smug_recon.replay.piped import reconstruct_stream
-    from smug_recon.replay.raw import open_raw
+    from smug_recon.replay.reading.raw import open_raw
 
     chosen = overrides(settings, device, seed, samples, image_type)
     with open_raw("-", group) as source:

@@ -13,11 +13,11 @@ from simulated import NOISE, header_of, parts_of, readouts_of, reconstructed, sc
 
 from smug_recon.errors import DataError
 from smug_recon.replay import open_raw
-from smug_recon.replay.header import parse_header
-from smug_recon.replay.heads import read_heads
-from smug_recon.replay.images import open_dataset
-from smug_recon.replay.noise import heads_with_noise, noise_from_file, noise_scan, without_noise
-from smug_recon.replay.wire import items
+from smug_recon.replay.messages.header import parse_header
+from smug_recon.replay.messages.wire import items
+from smug_recon.replay.reading.heads import read_heads
+from smug_recon.replay.reading.noise import heads_with_noise, noise_from_file, noise_scan, without_noise
+from smug_recon.replay.results.images import open_dataset
 
 
 def write(path: Path, group: str, header: Any, readouts: list[ismrmrd.Acquisition]) -> Path:
