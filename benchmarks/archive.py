@@ -56,7 +56,7 @@ class Clock(Watcher):
 
 def throughput(scans: int = 12, *workers: int) -> None:
     """Print scans per minute, and the ratio to one worker, each with one core."""
-    from smug_recon.simulation.settings import ScanSettings
+    from smug_recon.simulation.protocol.settings import ScanSettings
     from smug_recon.simulation.writing import write_scan
 
     os.environ["OMP_NUM_THREADS"] = "1"

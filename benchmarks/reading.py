@@ -15,7 +15,7 @@ from smug_recon.benchmarks.record import Result, Row, speed_row
 from smug_recon.benchmarks.sizes import Size
 from smug_recon.replay.reading.raw import open_raw
 from smug_recon.replay.results.images import open_dataset
-from smug_recon.simulation.raw import GROUP, RawFile
+from smug_recon.simulation.raw.file import GROUP, RawFile
 
 COILS, SAMPLES = 8, 230
 STOCK, MESSAGES, OBJECTS = "Dataset.read_acquisition", "as messages", "as objects"

@@ -19,9 +19,9 @@ import numpy as np
 from smug_recon.gadgets.scan import run
 from smug_recon.gadgets.solve.model import Model, load_model
 from smug_recon.pipeline import load_pipeline
+from smug_recon.simulation.protocol.settings import ScanSettings
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.scores import score
-from smug_recon.simulation.settings import ScanSettings
+from smug_recon.simulation.truth.scores import score
 
 SCAN: dict[str, Any] = {
     "matrix_xy": (192, 192),

@@ -20,9 +20,9 @@ from smug_recon.gadgets.solve.model import Model, load_model
 from smug_recon.gadgets.stream import gathered
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import Pipeline, load_pipeline
-from smug_recon.simulation.raw import RawScan
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import RawScan
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.settings import ScanSettings
 
 
 @functools.lru_cache(maxsize=4)

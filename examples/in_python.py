@@ -12,9 +12,9 @@ import numpy as np
 
 from smug_recon import gadgets
 from smug_recon.pipeline import load_pipeline
-from smug_recon.simulation.raw import write_raw
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import write_raw
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.settings import ScanSettings
 
 
 def reconstruct(raw: Path) -> list[ismrmrd.Image]:

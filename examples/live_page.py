@@ -16,9 +16,9 @@ from typing import Any
 
 from scanner_session import messages
 
-from smug_recon.simulation.raw import write_raw
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import write_raw
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.settings import ScanSettings
 
 SCANS = ({"orientation": "axial", "contrast": "t1w"}, {"orientation": "sagittal", "contrast": "t2w"},
          {"orientation": "coronal", "contrast": "flair"})  # fmt: skip

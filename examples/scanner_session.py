@@ -16,9 +16,9 @@ from pathlib import Path
 
 import ismrmrd
 
-from smug_recon.simulation.raw import write_raw
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import write_raw
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.settings import ScanSettings
 
 CONFIGURATION, HEADER, CLOSE, TEXT, ERROR, ACQUISITION, IMAGE = 1, 3, 4, 5, 8, 1008, 1022
 

@@ -8,24 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smug_recon.simulation.answers import fill_truth
-from smug_recon.simulation.dynamics import State, states
-from smug_recon.simulation.geometry import stack
-from smug_recon.simulation.kspace import KSpace
-from smug_recon.simulation.layout import Layout
-from smug_recon.simulation.masks_zy import sampling_mask_zy
-from smug_recon.simulation.mrdheader import BANDWIDTH, WHOLE, mrd_header
-from smug_recon.simulation.noise import correlated_noise, covariance_for_snr
-from smug_recon.simulation.objects import Scene
-from smug_recon.simulation.raw import RawScan
-from smug_recon.simulation.readout import (
-    DWELL_US,
-    NOISE_DWELL_US,
-    NOISE_SAMPLES,
-    acquisition_header,
-    dwell_us,
-)
-from smug_recon.simulation.schedule import (
+from smug_recon.simulation.protocol.dwell import dwell_us
+from smug_recon.simulation.protocol.dynamics import State, states
+from smug_recon.simulation.protocol.geometry import stack
+from smug_recon.simulation.protocol.layout import Layout
+from smug_recon.simulation.protocol.masks_zy import sampling_mask_zy
+from smug_recon.simulation.protocol.schedule import (
     EXTRA,
     NOISE,
     REFERENCE_SCAN,
@@ -33,10 +21,15 @@ from smug_recon.simulation.schedule import (
     calibration_positions,
     schedule,
 )
-from smug_recon.simulation.settings import ScanSettings
-from smug_recon.simulation.truth import Allocate, Truth
-
-__all__ = ["DWELL_US", "NOISE_DWELL_US", "Scanner", "simulate_scan"]
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import RawScan
+from smug_recon.simulation.raw.header import BANDWIDTH, WHOLE, mrd_header
+from smug_recon.simulation.raw.readout import NOISE_SAMPLES, acquisition_header
+from smug_recon.simulation.receiver.kspace import KSpace
+from smug_recon.simulation.receiver.noise import correlated_noise, covariance_for_snr
+from smug_recon.simulation.receiver.scene import Scene
+from smug_recon.simulation.truth.answers import fill_truth
+from smug_recon.simulation.truth.truth import Allocate, Truth
 
 Readout = tuple[NDArray[np.void], NDArray[np.complex64]]
 NOISE_LOCATIONS = 16  # slices or partitions from which the level of the noise is found, at most

@@ -9,11 +9,11 @@ from pathlib import Path
 import h5py
 
 from smug_recon.errors import ConfigurationError
-from smug_recon.simulation.mrdheader import IMAGING_PART, NOISE_PART, WHOLE
-from smug_recon.simulation.raw import GROUP, RawFile
+from smug_recon.simulation.protocol.schedule import NOISE_READOUTS
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import GROUP, RawFile
+from smug_recon.simulation.raw.header import IMAGING_PART, NOISE_PART, WHOLE
 from smug_recon.simulation.scan import Scanner
-from smug_recon.simulation.schedule import NOISE_READOUTS
-from smug_recon.simulation.settings import ScanSettings
 
 STREAM, BESIDE, FILE = NOISE_PLACES = ("stream", "group", "file")
 NOISE_GROUP, IMAGING_GROUP = "dataset_1", "dataset_2"

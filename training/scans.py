@@ -19,9 +19,9 @@ from torch.nn import functional
 from smug_recon.calibration import espirit_maps
 from smug_recon.network.conditioning import intensity_scale, log_level, noise_level
 from smug_recon.physics import fft_centred, ifft_centred, sense_adjoint
-from smug_recon.simulation.coils import head_array, unit_norm
-from smug_recon.simulation.masks import sampling_mask
-from smug_recon.simulation.phase import smooth_phase
+from smug_recon.simulation.protocol.masks import sampling_mask
+from smug_recon.simulation.receiver.coils import head_array, unit_norm
+from smug_recon.simulation.receiver.phase import smooth_phase
 from smug_recon.training.config import ScanConfig
 from smug_recon.training.slices import FULL_SCALE, Volume
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smug_recon.robustness.settings.scan import ScanSettings
-from smug_recon.simulation.masks import sampling_mask
+from smug_recon.simulation.protocol.masks import sampling_mask
 
 
 def stratified_mask(
@@ -14,8 +14,8 @@ def stratified_mask(
 ) -> NDArray[np.bool_]:
     """Draw one line from each of as many strata of equal probability as lines are missing outside the centre.
 
-    The density is that of :func:`smug_recon.simulation.masks.sampling_mask`; strata keep neighbours apart, as Poisson discs do.
-    Exactly ``round(lines_y / acceleration)`` lines in all, where the centre has fewer.
+    The density is that of :func:`smug_recon.simulation.protocol.masks.sampling_mask`; strata keep neighbours
+    apart, as Poisson discs do. Exactly ``round(lines_y / acceleration)`` lines in all, where the centre has fewer.
     """
     mask_y = np.zeros(lines_y, dtype=bool)
     start = lines_y // 2 - calibration // 2

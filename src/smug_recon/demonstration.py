@@ -15,12 +15,12 @@ from smug_recon.replay import ReplayResult, replay
 from smug_recon.replay.offline import Progress
 from smug_recon.replay.results.images import read_images
 from smug_recon.report import write_report
-from smug_recon.simulation.panel import write_panel
-from smug_recon.simulation.raw import write_raw
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import write_raw
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.scores import Scores, score
-from smug_recon.simulation.settings import ScanSettings
-from smug_recon.simulation.truth import Truth, write_truth
+from smug_recon.simulation.truth.panel import write_panel
+from smug_recon.simulation.truth.scores import Scores, score
+from smug_recon.simulation.truth.truth import Truth, write_truth
 
 
 @dataclass(frozen=True)

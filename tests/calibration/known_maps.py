@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from smug_recon.physics import fft_centred
-from smug_recon.simulation.coils import head_array
+from smug_recon.simulation.receiver.coils import head_array
 
 
 def centre_block(kspace_cyx: Tensor, rows: int, columns: int) -> Tensor:

@@ -21,9 +21,9 @@ from smug_recon.gadgets.solve.model import sha256_of
 from smug_recon.pipeline import find_pipeline, load_pipeline
 from smug_recon.replay.reading.heads import read_heads
 from smug_recon.replay.reading.raw import read_items
-from smug_recon.simulation.raw import RawScan, write_raw
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import RawScan, write_raw
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.settings import ScanSettings
 
 Call = Callable[..., tuple[int, str]]
 

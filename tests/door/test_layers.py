@@ -157,7 +157,7 @@ def test_a_room_imports_only_what_lies_below_it(room: str, path: Path) -> None:
         assert target in ALLOWED[room], f"{path.name} imports {module}: not below {room}"
 
 
-@pytest.mark.parametrize("room", ["replay", "robustness"])
+@pytest.mark.parametrize("room", ["replay", "robustness", "simulation"])
 def test_rooms_in_a_room_import_in_one_direction(room: str) -> None:
     """Files on top of the room count as one more of its rooms, the uppermost."""
     below: dict[str, set[str]] = {}

@@ -19,8 +19,8 @@ import torch
 from smug_recon.gadgets.solve.model import read_card
 from smug_recon.physics import cg_sense
 from smug_recon.pipeline import load_pipeline
+from smug_recon.simulation.protocol.settings import ScanSettings
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.settings import ScanSettings
 
 TINY: dict[str, Any] = {
     "matrix_xy": (16, 16),

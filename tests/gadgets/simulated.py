@@ -12,10 +12,10 @@ import numpy as np
 from smug_recon.gadgets.scan import run
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
-from smug_recon.simulation.raw import RawScan
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import RawScan
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.scores import score
-from smug_recon.simulation.settings import ScanSettings
+from smug_recon.simulation.truth.scores import score
 
 NOISE = 1 << (ismrmrd.ACQ_IS_NOISE_MEASUREMENT - 1)
 SMALL: dict[str, Any] = {

@@ -15,7 +15,7 @@ from simulated import NOISE, Result, header_of, parts_of, readouts_of, reconstru
 from small_scan import LINES_Y, SmallScan, header
 
 from smug_recon.gadgets.readouts.assemble import weights
-from smug_recon.simulation.scores import score
+from smug_recon.simulation.truth.scores import score
 
 TINY: dict[str, Any] = {"matrix_xy": (24, 32), "coils": 4, "acs": 16, "acceleration": 1.0}
 COUNTERS = ("slice", "contrast", "phase", "repetition", "set")

@@ -16,8 +16,8 @@ from smug_recon.pipeline import load_pipeline
 from smug_recon.replay import open_raw, read_items
 from smug_recon.replay.messages.header import parse_header
 from smug_recon.replay.results.images import open_dataset
-from smug_recon.simulation.masks import sampling_mask
-from smug_recon.simulation.scores import score
+from smug_recon.simulation.protocol.masks import sampling_mask
+from smug_recon.simulation.truth.scores import score
 
 SPACE = (
     "<{name}><matrixSize><x>{x}</x><y>{y}</y><z>1</z></matrixSize>"

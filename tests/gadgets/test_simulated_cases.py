@@ -18,9 +18,9 @@ from smug_recon.gadgets.header.survey import survey
 from smug_recon.gadgets.scan import run
 from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
-from smug_recon.simulation.compare import Comparison, TruthFile, compare_series, pictures
-from smug_recon.simulation.raw import RawScan
-from smug_recon.simulation.truth import write_truth
+from smug_recon.simulation.raw.file import RawScan
+from smug_recon.simulation.truth.compare import Comparison, TruthFile, compare_series, pictures
+from smug_recon.simulation.truth.truth import write_truth
 
 EXTRA = ("dummy", "navigator", "phase-correction", "surface-coil", "feedback")
 VOLUME = {"matrix_xy": (32, 40), "matrix_z": 12, "thickness_mm": 8.0, "acs": 10}

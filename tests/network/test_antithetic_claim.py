@@ -12,9 +12,9 @@ from torch import Tensor
 from smug_recon.gadgets.solve.model import read_card
 from smug_recon.physics import fft_centred
 from smug_recon.pipeline import load_pipeline
-from smug_recon.simulation.coils import head_array, unit_norm
-from smug_recon.simulation.masks import sampling_mask
-from smug_recon.simulation.phase import smooth_field
+from smug_recon.simulation.protocol.masks import sampling_mask
+from smug_recon.simulation.receiver.coils import head_array, unit_norm
+from smug_recon.simulation.receiver.phase import smooth_field
 
 
 def small_scan() -> tuple[Tensor, Tensor, Tensor]:

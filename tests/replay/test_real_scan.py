@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from smug_recon.replay import open_raw, read_items, replay
 from smug_recon.replay.messages.header import parse_header
-from smug_recon.simulation.scores import Scores, score
+from smug_recon.simulation.truth.scores import Scores, score
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "calibration"))
 from bart_program import bart, read_cfl, write_cfl

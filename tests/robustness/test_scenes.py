@@ -22,9 +22,9 @@ from smug_recon.robustness.scenes.patterns import calibration_lines, draw_mask, 
 from smug_recon.robustness.scenes.scene import Scene, draw_scene, held_out
 from smug_recon.robustness.settings.data import DataSettings
 from smug_recon.robustness.settings.scan import ScanSettings
-from smug_recon.simulation.raw import write_raw
+from smug_recon.simulation.protocol.settings import ScanSettings as SimulationSettings
+from smug_recon.simulation.raw.file import write_raw
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.settings import ScanSettings as SimulationSettings
 from smug_recon.training.psnr import psnr_db
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from smug_recon.physics import ifft_centred
-from smug_recon.simulation.raw import RawScan
-from smug_recon.simulation.settings import ScanSettings
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import RawScan
 
 QUIET = ScanSettings(
     matrix_xy=(32, 36), coils=3, acs=8, slices=1, acceleration=1, snr=math.inf, noise_scan=False, seed=2

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from smug_recon.__main__ import app
 from smug_recon.demonstration import demonstrate
-from smug_recon.simulation.settings import ScanSettings
-from smug_recon.simulation.truth import read_truth
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.truth.truth import read_truth
 
 
 def test_demonstration_reconstructs_and_scores_both_series(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from encoded import QUIET, coil_images, combined, error, flagged, header_of, ksp
 
 from smug_recon.errors import ConfigurationError
 from smug_recon.physics import fft_centred, ifft_centred
-from smug_recon.simulation.raw import RawScan
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import RawScan
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.settings import ScanSettings
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,12 @@ import torch
 
 from smug_recon.errors import ConfigurationError
 from smug_recon.physics import fft_centred, ifft_centred
-from smug_recon.simulation.mrdheader import BANDWIDTH
-from smug_recon.simulation.raw import RawScan, write_raw
-from smug_recon.simulation.scan import DWELL_US, NOISE_DWELL_US, simulate_scan
-from smug_recon.simulation.settings import ScanSettings
-from smug_recon.simulation.truth import read_truth, write_truth
+from smug_recon.simulation.protocol.dwell import DWELL_US, NOISE_DWELL_US
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import RawScan, write_raw
+from smug_recon.simulation.raw.header import BANDWIDTH
+from smug_recon.simulation.scan import simulate_scan
+from smug_recon.simulation.truth.truth import read_truth, write_truth
 
 SMALL = ScanSettings(matrix_xy=(40, 48), coils=4, acs=8, slices=2, snr=20.0, spacing_mm=20.0, seed=3)
 

@@ -13,12 +13,13 @@ import pytest
 from encoded import QUIET
 
 from smug_recon.errors import ConfigurationError
-from smug_recon.simulation import lines, objects, raw
-from smug_recon.simulation.lines import LineStore
-from smug_recon.simulation.raw import write_raw
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw import file as raw_file
+from smug_recon.simulation.raw.file import write_raw
+from smug_recon.simulation.receiver import lines, scene
+from smug_recon.simulation.receiver.lines import LineStore
 from smug_recon.simulation.scan import Scanner, simulate_scan
-from smug_recon.simulation.settings import ScanSettings
-from smug_recon.simulation.truth import read_truth
+from smug_recon.simulation.truth.truth import read_truth
 from smug_recon.simulation.writing import noise_file, write_scan
 
 HEADS = "a78afa0021ba95d9"
@@ -57,9 +58,9 @@ def test_readouts_in_memory_are_those_of_the_file(tmp_path: Path) -> None:
 
 def test_small_buffers_give_the_same_readouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_raw(simulate_scan(BUSY), tmp_path / "one.h5")
-    monkeypatch.setattr(raw, "BLOCK_BYTES", 5000)
+    monkeypatch.setattr(raw_file, "BLOCK_BYTES", 5000)
     monkeypatch.setattr(lines, "MEMORY_BYTES", 1000)
-    monkeypatch.setattr(objects, "MAPS_BYTES", 0)
+    monkeypatch.setattr(scene, "MAPS_BYTES", 0)
     list(write_scan(BUSY, tmp_path / "many.h5"))
     with h5py.File(tmp_path / "one.h5") as one, h5py.File(tmp_path / "many.h5") as many:
         first, second = one["dataset/data"][:], many["dataset/data"][:]

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from smug_recon.errors import ConfigurationError, OutputError
-from smug_recon.simulation.raw import write_raw
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import write_raw
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.settings import ScanSettings
 from smug_recon.training import cache as caching
 from smug_recon.training.config import ScanConfig
 from smug_recon.training.measured import MeasuredScans, collect

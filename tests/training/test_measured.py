@@ -13,9 +13,9 @@ import torch
 
 from smug_recon.errors import ConfigurationError
 from smug_recon.physics import sense_forward
-from smug_recon.simulation.raw import write_raw
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import write_raw
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.settings import ScanSettings
 from smug_recon.training.config import DataConfig, ScanConfig, TrainingConfig
 from smug_recon.training.convert import convert
 from smug_recon.training.loop import train

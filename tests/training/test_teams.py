@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from smug_recon.errors import ConfigurationError
-from smug_recon.simulation.raw import write_raw
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import write_raw
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.settings import ScanSettings
 from smug_recon.training import loop
 from smug_recon.training.batches import Batch, ScanBatches, ScanShares
 from smug_recon.training.checkpoint import load_checkpoint, save_checkpoint

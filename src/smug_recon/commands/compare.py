@@ -29,7 +29,7 @@ def command(
     from smug_recon.errors import ConfigurationError
     from smug_recon.replay.hdf5.watched import examine
     from smug_recon.replay.results.images import groups, read_images
-    from smug_recon.simulation.compare import (
+    from smug_recon.simulation.truth.compare import (
         ImageReference,
         Picture,
         Reference,
@@ -37,7 +37,7 @@ def command(
         compare_series,
         pictures,
     )
-    from smug_recon.simulation.scores import Scores
+    from smug_recon.simulation.truth.scores import Scores
 
     def holds_images(path: Path) -> bool:
         with h5py.File(path, "r") as file:

@@ -35,7 +35,7 @@ def command(
     from smug_recon.demonstration import demonstrate
     from smug_recon.replay.progress import Bars
     from smug_recon.replay.results.timing import timing_table
-    from smug_recon.simulation.settings import ScanSettings
+    from smug_recon.simulation.protocol.settings import ScanSettings
 
     start_logging()
     unwind_on_sigterm()

@@ -65,7 +65,7 @@ def command(
     """Simulate a multi-coil raw scan of a synthetic head and write it as ISMRMRD HDF5."""
     from tqdm import tqdm
 
-    from smug_recon.simulation.settings import ScanSettings
+    from smug_recon.simulation.protocol.settings import ScanSettings
     from smug_recon.simulation.writing import write_scan
 
     matrix_z = 1 if partitions is None else partitions

@@ -14,9 +14,9 @@ from smug_recon.gadgets.header.plan import Plan, build_plan
 from smug_recon.gadgets.header.survey import Survey, survey
 from smug_recon.gadgets.items import flag_bit
 from smug_recon.pipeline import load_pipeline
-from smug_recon.simulation.raw import RawScan
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.raw.file import RawScan
 from smug_recon.simulation.scan import simulate_scan
-from smug_recon.simulation.settings import ScanSettings
 
 LINES, COILS, ACS = 48, 3, 16
 Scan = Callable[..., RawScan]

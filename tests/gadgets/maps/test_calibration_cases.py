@@ -52,7 +52,7 @@ def test_the_network_is_better_than_cg_sense_on_regular_and_on_random_sampling(
 
 
 def error_of(image: Any, raw: Any) -> float:
-    from smug_recon.simulation.scores import score
+    from smug_recon.simulation.truth.scores import score
 
     return score(image.data[0], raw.truth.whitened_syx).nrmse
 

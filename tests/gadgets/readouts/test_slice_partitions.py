@@ -13,7 +13,7 @@ from smug_recon.errors import DataError
 from smug_recon.gadgets.header.plan import build_plan
 from smug_recon.gadgets.header.survey import survey
 from smug_recon.pipeline import load_pipeline
-from smug_recon.simulation.raw import RawScan
+from smug_recon.simulation.raw.file import RawScan
 
 SIZE_Z = 12
 SLAB: dict[str, Any] = {

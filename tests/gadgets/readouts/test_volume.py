@@ -14,8 +14,8 @@ from simulated import NOISE, Result, header_of, parts_of, readouts_of, reconstru
 from smug_recon.errors import DataError
 from smug_recon.gadgets.maps.calibration_box import calibration_box, one_phase
 from smug_recon.gadgets.readouts.prewhiten import whiten, whiten_in_place
-from smug_recon.simulation.raw import RawScan
-from smug_recon.simulation.scores import score
+from smug_recon.simulation.raw.file import RawScan
+from smug_recon.simulation.truth.scores import score
 
 SLAB: dict[str, Any] = {
     "matrix_xy": (32, 48),

@@ -6,12 +6,12 @@ from typing import Any
 
 import ismrmrd.xsd
 
-from smug_recon.simulation.dynamics import echo
-from smug_recon.simulation.geometry import Stack
-from smug_recon.simulation.layout import Layout
-from smug_recon.simulation.masks_zy import split
-from smug_recon.simulation.settings import ScanSettings
-from smug_recon.simulation.tissue import CONTRASTS
+from smug_recon.simulation.anatomy.tissue import CONTRASTS
+from smug_recon.simulation.protocol.dynamics import echo
+from smug_recon.simulation.protocol.geometry import Stack
+from smug_recon.simulation.protocol.layout import Layout
+from smug_recon.simulation.protocol.masks_zy import split
+from smug_recon.simulation.protocol.settings import ScanSettings
 
 FIELD_T = 2.8936
 BANDWIDTH = 0.793  # relativeReceiverNoiseBandwidth

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from smug_recon.simulation.scores import best_scale
+from smug_recon.simulation.truth.scores import best_scale
 
 MARGIN = 16  # pixels above every row, for the captions
 GAIN = 8  # errors are shown this many times brighter

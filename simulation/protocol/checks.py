@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smug_recon.errors import ConfigurationError
-from smug_recon.simulation.geometry import ORIENTATIONS
-from smug_recon.simulation.layout import Layout
-from smug_recon.simulation.masks import PATTERNS
-from smug_recon.simulation.tissue import CONTRASTS
+from smug_recon.simulation.anatomy.tissue import CONTRASTS
+from smug_recon.simulation.protocol.geometry import ORIENTATIONS
+from smug_recon.simulation.protocol.layout import Layout
+from smug_recon.simulation.protocol.masks import PATTERNS
 
 if TYPE_CHECKING:
-    from smug_recon.simulation.settings import ScanSettings
+    from smug_recon.simulation.protocol.settings import ScanSettings
 
 CALIBRATIONS = ("embedded", "separate", "external", "unflagged", "none")
 EXTRA_LINES = ("dummy", "navigator", "phase-correction", "surface-coil", "feedback")

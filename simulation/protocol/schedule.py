@@ -10,13 +10,13 @@ import ismrmrd
 import numpy as np
 from numpy.typing import NDArray
 
-from smug_recon.simulation.dynamics import ECHO_SPACING_MS, REFERENCE, State
-from smug_recon.simulation.layout import Layout
-from smug_recon.simulation.masks import centre_block
-from smug_recon.simulation.tissue import CONTRASTS
+from smug_recon.simulation.anatomy.tissue import CONTRASTS
+from smug_recon.simulation.protocol.dynamics import ECHO_SPACING_MS, REFERENCE, State
+from smug_recon.simulation.protocol.layout import Layout
+from smug_recon.simulation.protocol.masks import centre_block
 
 if TYPE_CHECKING:
-    from smug_recon.simulation.settings import ScanSettings
+    from smug_recon.simulation.protocol.settings import ScanSettings
 
 NOISE, IMAGING, REFERENCE_SCAN, EXTRA = "noise", "imaging", "reference", "extra"
 NOISE_READOUTS = 32

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from smug_recon.__main__ import app
 from smug_recon.errors import DataError
 from smug_recon.replay.results.images import ImageFile
-from smug_recon.simulation.compare import Picture, TruthFile, Where, compare_series, pictures
-from smug_recon.simulation.scores import score
-from smug_recon.simulation.truth import Truth, write_truth
+from smug_recon.simulation.truth.compare import Picture, TruthFile, Where, compare_series, pictures
+from smug_recon.simulation.truth.scores import score
+from smug_recon.simulation.truth.truth import Truth, write_truth
 
 ROWS, COLUMNS = 24, 20
 

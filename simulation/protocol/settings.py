@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smug_recon.simulation.checks import CALIBRATIONS, check
+from smug_recon.simulation.protocol.checks import CALIBRATIONS, check
 
 __all__ = ["CALIBRATIONS", "ScanSettings"]
 

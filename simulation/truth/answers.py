@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from smug_recon.simulation.coils import unit_norm
-from smug_recon.simulation.dynamics import State, states
-from smug_recon.simulation.layout import middle
-from smug_recon.simulation.objects import Scene
-from smug_recon.simulation.truth import COUNTERS, Allocate
+from smug_recon.simulation.protocol.dynamics import State, states
+from smug_recon.simulation.protocol.layout import middle
+from smug_recon.simulation.receiver.coils import unit_norm
+from smug_recon.simulation.receiver.scene import Scene
+from smug_recon.simulation.truth.truth import COUNTERS, Allocate
 
 
 def fill_truth(
@@ -19,7 +19,7 @@ def fill_truth(
     noise_scan_covariance_cc: NDArray[np.complex128],
     allocate: Allocate,
 ) -> None:
-    """Fill the arrays of :class:`~smug_recon.simulation.truth.Truth`; ``allocate`` makes room for each."""
+    """Fill the arrays of :class:`~smug_recon.simulation.truth.truth.Truth`; ``allocate`` makes room for each."""
     settings, layout = scene.settings, scene.layout
     x, y = layout.matrix_xy[0], layout.lines_y
     inverse_cc = _inverse(covariance_cc)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from smug_recon.simulation.fields import RandomField
-from smug_recon.simulation.shapes import smooth_min
+from smug_recon.simulation.anatomy.fields import RandomField
+from smug_recon.simulation.anatomy.shapes import smooth_min
 
 Array = NDArray[np.floating]
 SKELETON_MM = (

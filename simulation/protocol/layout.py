@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from smug_recon.physics import fft_centred, ifft_centred
 
 if TYPE_CHECKING:
-    from smug_recon.simulation.settings import ScanSettings
+    from smug_recon.simulation.protocol.settings import ScanSettings
 
 
 @dataclass(frozen=True)

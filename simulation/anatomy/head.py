@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from smug_recon.simulation import coats
-from smug_recon.simulation.brain import Brain
-from smug_recon.simulation.canvas import Canvas, Place
-from smug_recon.simulation.fields import RandomField
-from smug_recon.simulation.shapes import smooth_step
-from smug_recon.simulation.tissue import TISSUES, Contrast
+from smug_recon.simulation.anatomy import coats
+from smug_recon.simulation.anatomy.brain import Brain
+from smug_recon.simulation.anatomy.canvas import Canvas, Place
+from smug_recon.simulation.anatomy.fields import RandomField
+from smug_recon.simulation.anatomy.shapes import smooth_step
+from smug_recon.simulation.anatomy.tissue import TISSUES, Contrast
 
 Array = NDArray[np.floating]
 

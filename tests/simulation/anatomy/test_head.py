@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smug_recon.simulation.fields import RandomField
-from smug_recon.simulation.head import Head
-from smug_recon.simulation.tissue import CONTRASTS, INDEX, TISSUES
+from smug_recon.simulation.anatomy.fields import RandomField
+from smug_recon.simulation.anatomy.head import Head
+from smug_recon.simulation.anatomy.tissue import CONTRASTS, INDEX, TISSUES
 
 
 def plane(height: float, step: float = 3.0) -> np.ndarray:

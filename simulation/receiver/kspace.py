@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from smug_recon.physics import fft_centred
-from smug_recon.simulation.layout import middle
-from smug_recon.simulation.lines import LineStore
+from smug_recon.simulation.protocol.layout import middle
+from smug_recon.simulation.receiver.lines import LineStore
 
 
 class KSpace:

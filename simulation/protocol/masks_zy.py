@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from smug_recon.simulation.masks import centre_block, sampling_mask
+from smug_recon.simulation.protocol.masks import centre_block, sampling_mask
 
 Mask = NDArray[np.bool_]
 DENSITY = 2.0  # minimum distance at the edge over that in the centre, less 1, of the Poisson disc
@@ -36,7 +36,7 @@ def sampling_mask_zy(
     decay: float = 3.0,
 ) -> Mask:
     """Draw which positions (kz, ky) are sampled; with one partition, ``random`` and ``regular`` are those of
-    :func:`~smug_recon.simulation.masks.sampling_mask`.
+    :func:`~smug_recon.simulation.protocol.masks.sampling_mask`.
 
     ``random``: density ``(1 - r)^decay`` with the distance ``r`` from the centre, 1 at the edge of the
     ellipse; ``poisson``: no two samples closer than a distance that grows from the centre outwards (Bridson

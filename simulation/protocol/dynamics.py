@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 
 from smug_recon.physics import fft_centred, ifft_centred
-from smug_recon.simulation.tissue import CONTRASTS, INDEX, Contrast
+from smug_recon.simulation.anatomy.tissue import CONTRASTS, INDEX, Contrast
 
 if TYPE_CHECKING:
-    from smug_recon.simulation.settings import ScanSettings
+    from smug_recon.simulation.protocol.settings import ScanSettings
 
 ECHO_SPACING_MS = 20
 PERFUSED = ("grey matter", "csf", "blood")

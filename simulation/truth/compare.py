@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smug_recon.errors import ConfigurationError, DataError
-from smug_recon.simulation.scores import Scores, scores_at
-from smug_recon.simulation.truth import COUNTERS
+from smug_recon.simulation.truth.scores import Scores, scores_at
+from smug_recon.simulation.truth.truth import COUNTERS
 
 
 class Where(NamedTuple):
@@ -136,7 +136,7 @@ def compare_series(name: str, found: Callable[[], Iterable[Picture]], truth: Ref
     """Compare a series after its best single scale ``<|x|, |t|> / <|x|, |x|>``.
 
     ``found`` reads the images; it is called twice, and one image at a time is in memory. PSNR, SSIM and NRMSE
-    are those of :func:`~smug_recon.simulation.scores.score`, of the series with the peak of all its truth, of
+    are those of :func:`~smug_recon.simulation.truth.scores.score`, of the series with the peak of all its truth, of
     each image with the peak of its own. An image that is empty in the truth (an outer partition of a slab) has
     the peak of the series and no NRMSE.
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from smug_recon.simulation.masks import sampling_mask
-from smug_recon.simulation.masks_zy import sampling_mask_zy, split
+from smug_recon.simulation.protocol.masks import sampling_mask
+from smug_recon.simulation.protocol.masks_zy import sampling_mask_zy, split
 
 
 def draw(pattern: str, shape_zy: tuple[int, int], acceleration: float, acs: int, seed: int = 0) -> np.ndarray:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from smug_recon.simulation.coils import head_array
-from smug_recon.simulation.dynamics import State, gain, levels, moved
-from smug_recon.simulation.geometry import Stack
-from smug_recon.simulation.head import Head
-from smug_recon.simulation.layout import Layout, middle
-from smug_recon.simulation.readout import dwell_us
-from smug_recon.simulation.render import FINE, render_slice
-from smug_recon.simulation.settings import ScanSettings
+from smug_recon.simulation.anatomy.head import Head
+from smug_recon.simulation.protocol.dwell import dwell_us
+from smug_recon.simulation.protocol.dynamics import State, gain, levels, moved
+from smug_recon.simulation.protocol.geometry import Stack
+from smug_recon.simulation.protocol.layout import Layout, middle
+from smug_recon.simulation.protocol.settings import ScanSettings
+from smug_recon.simulation.receiver.coils import head_array
+from smug_recon.simulation.receiver.render import FINE, render_slice
 
 ARRAY_UNIT_MM = 280.0  # the unit in which the array is placed around the head
 MAPS_BYTES = 128 * 2**20  # sensitivities beyond this are computed again when they are needed

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from smug_recon.simulation.geometry import Stack
-from smug_recon.simulation.head import Head
-from smug_recon.simulation.phase import smooth_phase
+from smug_recon.simulation.anatomy.head import Head
+from smug_recon.simulation.protocol.geometry import Stack
+from smug_recon.simulation.receiver.phase import smooth_phase
 
 FINE = 2  # points per pixel and direction
 LAYERS = 2  # through the slice; the points within a pixel lie at different depths of their layer

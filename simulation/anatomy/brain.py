@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from smug_recon.simulation import deep
-from smug_recon.simulation.canvas import Canvas, Place
-from smug_recon.simulation.cortex import Folds
-from smug_recon.simulation.fields import RandomField
-from smug_recon.simulation.shapes import ellipsoid, smooth_max, smooth_min, smooth_step, tube
+from smug_recon.simulation.anatomy import deep
+from smug_recon.simulation.anatomy.canvas import Canvas, Place
+from smug_recon.simulation.anatomy.cortex import Folds
+from smug_recon.simulation.anatomy.fields import RandomField
+from smug_recon.simulation.anatomy.shapes import ellipsoid, smooth_max, smooth_min, smooth_step, tube
 
 Array = NDArray[np.floating]
 

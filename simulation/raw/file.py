@@ -13,7 +13,7 @@ import ismrmrd.hdf5
 import numpy as np
 from numpy.typing import NDArray
 
-from smug_recon.simulation.truth import Truth
+from smug_recon.simulation.truth.truth import Truth
 
 GROUP = "dataset"
 BLOCK_BYTES = 32 * 2**20

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from smug_recon.simulation import deep
-from smug_recon.simulation.canvas import Canvas, Place
-from smug_recon.simulation.shapes import ellipsoid, smooth_max, smooth_min, smooth_step, tube
+from smug_recon.simulation.anatomy import deep
+from smug_recon.simulation.anatomy.canvas import Canvas, Place
+from smug_recon.simulation.anatomy.shapes import ellipsoid, smooth_max, smooth_min, smooth_step, tube
 
 Array = NDArray[np.floating]
 BRAIN_CENTRE, BRAIN_RADII = (0.0, -16.0, 4.0), (65.0, 84.0, 70.0)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smug_recon.simulation.panel import MARGIN, write_panel
-from smug_recon.simulation.scores import best_scale, score
+from smug_recon.simulation.truth.panel import MARGIN, write_panel
+from smug_recon.simulation.truth.scores import best_scale, score
 
 
 @pytest.fixture

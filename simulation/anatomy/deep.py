@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from smug_recon.simulation.shapes import ellipsoid, smooth_max, smooth_min, tube
+from smug_recon.simulation.anatomy.shapes import ellipsoid, smooth_max, smooth_min, tube
 
 Array = NDArray[np.floating]
 

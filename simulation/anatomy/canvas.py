@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smug_recon.simulation.tissue import INDEX, TISSUES
+from smug_recon.simulation.anatomy.tissue import INDEX, TISSUES
 
 Array = NDArray[np.floating]
 

@@ -7,25 +7,15 @@ import ismrmrd.hdf5
 import numpy as np
 from numpy.typing import NDArray
 
-from smug_recon.simulation.geometry import Stack
-from smug_recon.simulation.layout import Layout
-from smug_recon.simulation.schedule import IMAGING, NOISE, REFERENCE_SCAN, Line
-from smug_recon.simulation.settings import ScanSettings
+from smug_recon.simulation.protocol.dwell import dwell_us
+from smug_recon.simulation.protocol.geometry import Stack
+from smug_recon.simulation.protocol.layout import Layout
+from smug_recon.simulation.protocol.schedule import IMAGING, REFERENCE_SCAN, Line
+from smug_recon.simulation.protocol.settings import ScanSettings
 
-DWELL_US = 5.0  # of a readout with twofold oversampling
-NOISE_DWELL_US = 6.5
-REFERENCE_DWELL_US = 2.5
 NOISE_SAMPLES = 512
 TICK_MS = 2.5
 START_TICKS = 14_400_000  # 10 o'clock
-
-
-def dwell_us(settings: ScanSettings, kind: str = IMAGING) -> float:
-    """Return the dwell time of a kind of readout."""
-    if kind == NOISE:
-        return NOISE_DWELL_US
-    once = REFERENCE_DWELL_US if kind == REFERENCE_SCAN else DWELL_US
-    return once * 2 / settings.oversampling
 
 
 def acquisition_header(

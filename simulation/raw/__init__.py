@@ -1,0 +1,1 @@
+"""The raw scan as ISMRMRD data: its header, the headers of its readouts, the file."""

@@ -1,0 +1,1 @@
+"""What the receive array sees: slices with their phase, sensitivities, k-space, noise."""

@@ -1,0 +1,1 @@
+"""What a scan really was, and how close images come to it."""
