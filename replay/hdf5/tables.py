@@ -106,6 +106,12 @@ def _choose(file: h5py.File, path: Path, wanted: str | None) -> h5py.Group:
             "a group that holds xml (the MRD header) and data (the readouts)",
             "convert or record the scan again",
         )
+    if not found and (part := next((name for name in ("kspace", "ismrmrd_header") if name in file), None)):
+        raise DataError(
+            f"{part} alone in {path.name}",
+            "kspace and ismrmrd_header beside each other, as in the raw files of fastMRI",
+            "take the file as it was published, or convert the scan to ISMRMRD",
+        )
     if not found:
         raise DataError(
             f"an HDF5 file with {sorted(file) or 'nothing'} in it",

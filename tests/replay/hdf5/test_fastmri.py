@@ -143,3 +143,13 @@ def test_a_file_on_standard_input(tmp_path, monkeypatch):
     path = write(tmp_path / "file.h5", kspace_scxy())
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(path.read_bytes()))))
     assert len(list(read_items("-"))) == SLICES * LINES_Y
+
+
+@pytest.mark.parametrize("missing", ["ismrmrd_header", "kspace"])
+def test_half_a_fastmri_file_says_which_half_it_is(tmp_path: Path, missing: str) -> None:
+    path = write(tmp_path / "half.h5", kspace_scxy())
+    with h5py.File(path, "a") as file:
+        del file[missing]
+    there = {"ismrmrd_header": "kspace", "kspace": "ismrmrd_header"}[missing]
+    with pytest.raises(DataError, match=f"{there} alone in half.h5.*kspace and ismrmrd_header"):
+        open_raw(path)
