@@ -24,11 +24,11 @@ from smug_recon.archive.kept import Models
 from smug_recon.errors import DataError
 
 if TYPE_CHECKING:
+    from smug_recon.gadgets.flow.items import Reconstruction, Slice
+    from smug_recon.gadgets.flow.timing import Report
     from smug_recon.gadgets.header.plan import Plan
-    from smug_recon.gadgets.items import Reconstruction, Slice
     from smug_recon.gadgets.solve.guard import Guarded
     from smug_recon.gadgets.stream import Solve
-    from smug_recon.gadgets.timing import Report
 
 PLAIN = (
     *(
@@ -77,14 +77,14 @@ def make_part(request: Mapping[str, Any], models: Models) -> dict[str, Any]:
     Raises:
         DataError: a 3-D slab, which is not split; coil maps that failed. And any other error of ``errors.py``.
     """
+    from smug_recon.gadgets.flow.items import Slice
+    from smug_recon.gadgets.flow.timing import Report
     from smug_recon.gadgets.header.units import correct_units
-    from smug_recon.gadgets.items import Slice
     from smug_recon.gadgets.readouts.slice_partitions import put_right
     from smug_recon.gadgets.scan import prepare
     from smug_recon.gadgets.solve.absent import model_of
     from smug_recon.gadgets.solve.guard import Guarded
     from smug_recon.gadgets.stream import before_the_network, through_the_network
-    from smug_recon.gadgets.timing import Report
     from smug_recon.pipeline import pipeline_of
     from smug_recon.replay import open_raw
     from smug_recon.replay.checked import checked_scan
@@ -151,7 +151,7 @@ class Parts:
     @property
     def solve(self) -> Solve:
         """Gives the images of each slice in its place; DataError for a scan with other slices."""
-        from smug_recon.gadgets.items import Slice
+        from smug_recon.gadgets.flow.items import Slice
 
         def solved(stream: Iterable[Any], plan: Plan, network: Guarded, report: Report) -> Iterator[Any]:
             for said in self.reports:
@@ -199,7 +199,7 @@ def read_parts(paths: Iterable[str | Path]) -> Parts:
 def _image(said: Mapping[str, Any], head: np.ndarray, pixels_yx: np.ndarray) -> Reconstruction:
     import torch
 
-    from smug_recon.gadgets.items import Reconstruction, SliceKey
+    from smug_recon.gadgets.flow.items import Reconstruction, SliceKey
 
     partial_y = said["partial_y"]
     return Reconstruction(
@@ -212,6 +212,6 @@ def _image(said: Mapping[str, Any], head: np.ndarray, pixels_yx: np.ndarray) -> 
 
 
 def _is_image(item: Any) -> bool:
-    from smug_recon.gadgets.items import Reconstruction
+    from smug_recon.gadgets.flow.items import Reconstruction
 
     return isinstance(item, Reconstruction)

@@ -14,7 +14,7 @@ from torch import Tensor
 from smug_recon.benchmarks.machine import machine
 from smug_recon.benchmarks.record import Curve, Result
 from smug_recon.benchmarks.sizes import Size
-from smug_recon.gadgets.memory import status_mb
+from smug_recon.gadgets.flow.memory import status_mb
 from smug_recon.network import Smug, UNet
 
 RANGES: dict[str, dict[str, list[int]]] = {

@@ -14,8 +14,8 @@ from smug_recon.benchmarks.machine import machine
 from smug_recon.benchmarks.record import Result, Row
 from smug_recon.benchmarks.scene import inputs, scan_of, shipped_model, shipped_pipeline
 from smug_recon.benchmarks.sizes import Size
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.scan import run as reconstruct
-from smug_recon.gadgets.timing import Report
 
 #: work of the chain that no line is missing for: it ought to be over when the last one comes
 BEFOREHAND = ("coil maps",)

@@ -19,7 +19,7 @@ from smug_recon.benchmarks.record import Result, Row
 from smug_recon.benchmarks.scene import scan_of, shipped_model, shipped_pipeline
 from smug_recon.benchmarks.sizes import SIZES, Size
 from smug_recon.errors import DataError
-from smug_recon.gadgets.memory import peak_rss_mb
+from smug_recon.gadgets.flow.memory import peak_rss_mb
 from smug_recon.gadgets.scan import run as reconstruct
 
 FEW, MANY = 8, 24

@@ -16,9 +16,9 @@ from smug_recon.benchmarks.machine import machine, one_thread
 from smug_recon.benchmarks.record import Result, Row, speed_row
 from smug_recon.benchmarks.scene import scan_of, shipped_pipeline
 from smug_recon.benchmarks.sizes import Size
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import build_plan
 from smug_recon.gadgets.stream import gathered
-from smug_recon.gadgets.timing import Report
 from smug_recon.gadgets.wire.protocol import Limits
 from smug_recon.gadgets.wire.readers import read_acquisition
 from smug_recon.gadgets.wire.sockets import GuardedSocket

@@ -91,7 +91,7 @@ def compression(model: Model) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for noisy in ("smug_recon.gadgets.timing", "smug_recon.gadgets.readouts.virtual_coils"):
+    for noisy in ("smug_recon.gadgets.flow.timing", "smug_recon.gadgets.readouts.virtual_coils"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     chosen = sys.argv[1:] or ["patterns", "folding", "calibration", "compression"]
     settings = load_pipeline()

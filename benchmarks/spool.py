@@ -26,9 +26,9 @@ from smug_recon.benchmarks.receiving import SCANNER_LINES_PER_S, over_socket
 from smug_recon.benchmarks.record import TIMES, Result, Row, markdown
 from smug_recon.benchmarks.scene import scan_of, shipped_pipeline
 from smug_recon.benchmarks.sizes import SIZES, Size
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import build_plan
 from smug_recon.gadgets.stream import gathered
-from smug_recon.gadgets.timing import Report
 from smug_recon.gadgets.wire.connection import ends_slice
 from smug_recon.gadgets.wire.protocol import Limits
 from smug_recon.gadgets.wire.readers import read_acquisition

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import ismrmrd
 import numpy as np
 
-from smug_recon.gadgets.items import NOISE, not_imaging, only_calibration
+from smug_recon.gadgets.flow.items import NOISE, not_imaging, only_calibration
 
 if TYPE_CHECKING:
     import gadgetron.external
@@ -29,9 +29,9 @@ def reconstruct_buffers(connection: gadgetron.external.Connection) -> None:
     from smug_recon.gadgets.wire.spooled import spooled
 
     with spooled("reconstruct_buffers") as spool, session(connection) as host:
-        from smug_recon.gadgets.observer import observer_of_environment
+        from smug_recon.gadgets.flow.observer import observer_of_environment
+        from smug_recon.gadgets.flow.timing import Report
         from smug_recon.gadgets.scan import prepare, run
-        from smug_recon.gadgets.timing import Report
         from smug_recon.gadgets.wire.buffers import MessageArrival, unpack
         from smug_recon.pipeline import pipeline_of
 

@@ -5,7 +5,7 @@
 
 Order and pixels are those of one thread: what a slice depends on is settled where it leaves the reader. What the reader raises
 is raised behind the slices that were complete before it. The reader computes with numpy: a second thread with OpenMP workers
-would slow down the network (see ``aside.py``).
+would slow down the network (see ``maps/aside.py``).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.readouts.complete_lines import CompleteLines
-from smug_recon.gadgets.timing import Report
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smug_recon.gadgets.timing import Report
+from smug_recon.gadgets.flow.timing import Report
 
 if TYPE_CHECKING:
     import gadgetron.external
@@ -37,7 +37,7 @@ def reconstruct(
 
     with spooled() as spool, session(connection) as host:
         from smug_recon.gadgets.early import load_and_warm_up, prepare_while_reading
-        from smug_recon.gadgets.observer import observer_of_environment
+        from smug_recon.gadgets.flow.observer import observer_of_environment
         from smug_recon.pipeline import pipeline_of
 
         spool.listen(host)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from smug_recon.gadgets.timing import Report
+from smug_recon.gadgets.flow.timing import Report
 
 if TYPE_CHECKING:
     import ismrmrd

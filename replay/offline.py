@@ -14,7 +14,7 @@ import ismrmrd
 
 from smug_recon.configuration import MODULE
 from smug_recon.errors import DataError
-from smug_recon.gadgets.observer import VARIABLE as NOTEBOOK
+from smug_recon.gadgets.flow.observer import VARIABLE as NOTEBOOK
 from smug_recon.replay.checked import Load, Scan, checked_scan
 from smug_recon.replay.host.client import PATIENCE_S, Item, play
 from smug_recon.replay.host.configuration import configuration_element

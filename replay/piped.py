@@ -24,8 +24,8 @@ from smug_recon.replay.pipe import MessagePipe
 from smug_recon.replay.reading.noise import noise_scan
 
 if TYPE_CHECKING:
+    from smug_recon.gadgets.flow.timing import Report
     from smug_recon.gadgets.solve.model import Model
-    from smug_recon.gadgets.timing import Report
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ def reconstruct_stream(
     Raises:
         Any error of ``errors.py``; DataError too where the scan ends without an image.
     """
+    from smug_recon.gadgets.flow.timing import Report
     from smug_recon.gadgets.scan import prepare, run
-    from smug_recon.gadgets.timing import Report
 
     report = Report()
     settings = pipeline_of(configuration_element(pipeline, overrides or {}))

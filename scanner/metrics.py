@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from smug_recon.gadgets.solve.kinds import KINDS
+from smug_recon.gadgets.flow.kinds import KINDS
 
 if TYPE_CHECKING:
     from smug_recon.scanner.house import House

@@ -19,7 +19,7 @@ from gadgetron.external import Connection
 
 from smug_recon.errors import SmugReconError, StreamError
 from smug_recon.gadgets.early import load_and_warm_up, prepare_while_reading
-from smug_recon.gadgets.timing import Report
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.wire.connection import GuardedConnection
 from smug_recon.gadgets.wire.receiving import Tap
 from smug_recon.scanner.log_lines import LogLines

@@ -19,10 +19,10 @@ from tqdm import tqdm
 
 from smug_recon.calibration import calibration_block, espirit_maps
 from smug_recon.errors import ConfigurationError, DataError, SmugReconError
+from smug_recon.gadgets.flow.items import Slice
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.items import Slice
 from smug_recon.gadgets.stream import gathered
-from smug_recon.gadgets.timing import Report
 from smug_recon.physics import ifft_centred
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.messages import wire

@@ -9,8 +9,9 @@ import ismrmrd
 import numpy as np
 
 from smug_recon.errors import DataError
+from smug_recon.gadgets.flow.items import CALIBRATION, CALIBRATION_AND_IMAGING, NOT_IMAGING, REVERSE
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import CALIBRATION, CALIBRATION_AND_IMAGING, NOT_IMAGING, REVERSE
 from smug_recon.gadgets.maps.reference_lines import block
 from smug_recon.gadgets.maps.reference_scan import is_reference, spaces_of
 from smug_recon.gadgets.maps.reference_slab import box_of
@@ -18,7 +19,6 @@ from smug_recon.gadgets.readouts.noise_scan import common_dwell_us
 from smug_recon.gadgets.readouts.oversampling import hybrid_line
 from smug_recon.gadgets.readouts.surface_coil import SAID, heads_unflagged_if_all
 from smug_recon.gadgets.readouts.volume import Grid
-from smug_recon.gadgets.timing import Report
 
 
 def foreign(heads: np.ndarray) -> np.ndarray:

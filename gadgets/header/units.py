@@ -9,9 +9,9 @@ from typing import Any
 import ismrmrd
 
 from smug_recon.errors import DataError, HeaderError
+from smug_recon.gadgets.flow.items import NOISE, not_imaging
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.encoding import CORRECT, number
-from smug_recon.gadgets.items import NOISE, not_imaging
-from smug_recon.gadgets.timing import Report
 
 LARGEST_FOV_MM = 2000.0
 METRES_BELOW_MM = 1.0

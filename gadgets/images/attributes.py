@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from smug_recon import __version__
+from smug_recon.gadgets.flow.items import Reconstruction
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import Reconstruction
 from smug_recon.gadgets.solve.fallback import CG_SENSE
 from smug_recon.gadgets.solve.model import Model
 from smug_recon.gadgets.solve.unroll import SMUG, UNCERTAINTY

@@ -18,12 +18,12 @@ from typing import Any
 import ismrmrd
 import numpy as np
 
+from smug_recon.gadgets.flow.items import Reconstruction, SliceKey
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
 from smug_recon.gadgets.images.attributes import TIMING, attributes, seconds_text
-from smug_recon.gadgets.items import Reconstruction, SliceKey
 from smug_recon.gadgets.solve.model import Model
 from smug_recon.gadgets.solve.unroll import CG_SENSE, SMUG, UNCERTAINTY
-from smug_recon.gadgets.timing import Report
 
 #: image_series_index of each role; DICOM series and ISMRMRD image groups are told apart by it
 SERIES_INDEX = {SMUG: 1, CG_SENSE: 2, UNCERTAINTY: 3}

@@ -20,8 +20,8 @@ import ismrmrd
 import torch
 from torch import Tensor
 
+from smug_recon.gadgets.flow.items import Reconstruction
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import Reconstruction
 from smug_recon.gadgets.readouts.oversampling import placed
 from smug_recon.physics import fft_centred, ifft_centred
 

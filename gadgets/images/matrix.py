@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import pad
 
+from smug_recon.gadgets.flow.items import Reconstruction
 from smug_recon.gadgets.header.encoding import image_rows
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import Reconstruction
 from smug_recon.physics import fft_centred, ifft_centred
 
 

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smug_recon.gadgets.flow.items import Reconstruction
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import Reconstruction
 from smug_recon.physics import fft_centred, ifft_centred
 
 ITERATIONS = 5

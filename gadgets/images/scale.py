@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from smug_recon.gadgets.flow.items import Reconstruction, SliceKey
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import Reconstruction, SliceKey
 from smug_recon.gadgets.solve.fallback import RSS
 from smug_recon.gadgets.solve.unroll import SMUG, UNCERTAINTY
-from smug_recon.gadgets.timing import Report
 
 #: share of the voxels of the first image that lie below ``peak / headroom``, in per cent
 BRIGHT = 99.9

@@ -12,8 +12,8 @@ from smug_recon.calibration import calibration_block, calibration_lines
 from smug_recon.calibration.espirit import first_set, map_space
 from smug_recon.calibration.map_sets import folded_share, map_sets
 from smug_recon.errors import DataError
+from smug_recon.gadgets.flow.items import Slice
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import Slice
 from smug_recon.pipeline import CoilMaps
 
 log = logging.getLogger(__name__)

@@ -18,9 +18,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from smug_recon.gadgets.aside import Aside
+from smug_recon.gadgets.flow.items import Slice, SliceKey
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import Slice, SliceKey
+from smug_recon.gadgets.maps.aside import Aside
 from smug_recon.gadgets.maps.block_maps import BlockMaps, centre_block, maps_of_block
 from smug_recon.gadgets.readouts.assemble import Lines, assemble
 from smug_recon.gadgets.readouts.noise_scan import NoiseScan

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from smug_recon.errors import DataError
+from smug_recon.gadgets.flow.items import Slice
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import Slice
 from smug_recon.gadgets.maps.regrid import Axis, image_waves, reach, regridded
 from smug_recon.gadgets.readouts.oversampling import placed
-from smug_recon.gadgets.timing import Report
 
 #: cosine between the directions of reference and image below which they count as different
 PARALLEL = 0.999

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from smug_recon.calibration import calibration_lines
 from smug_recon.errors import DataError, HeaderError
+from smug_recon.gadgets.flow.items import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE, Slice, SliceKey, Volume
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header import encoding
 from smug_recon.gadgets.header.partitions import partitions
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE, Slice, SliceKey, Volume
 from smug_recon.gadgets.maps.calibration_box import calibration_box, sides
 from smug_recon.gadgets.maps.reference_lines import (
     ReferenceLines,
@@ -30,7 +31,6 @@ from smug_recon.gadgets.maps.reference_lines import (
     offset_mm,
 )
 from smug_recon.gadgets.maps.reference_slab import calibration_of_slab
-from smug_recon.gadgets.timing import Report
 
 log = logging.getLogger(__name__)
 

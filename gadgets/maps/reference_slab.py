@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.maps.calibration_box import calibration_box
 from smug_recon.gadgets.maps.reference_lines import Grid, ReferenceLines, Space, readout_waves, stacked
 from smug_recon.gadgets.maps.regrid import image_waves, reach
-from smug_recon.gadgets.timing import Report
 from smug_recon.physics import fft_centred
 
 

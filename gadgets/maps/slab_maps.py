@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from smug_recon.calibration.reference import principal_coil
+from smug_recon.gadgets.flow.items import Volume
+from smug_recon.gadgets.flow.kinds import COIL_MAPS, Failure
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import Volume
 from smug_recon.gadgets.maps.calibration_box import (
     Box,
     calibration_box,
@@ -17,8 +19,6 @@ from smug_recon.gadgets.maps.calibration_box import (
 )
 from smug_recon.gadgets.maps.coils import TOO_FEW, check_finite
 from smug_recon.gadgets.solve.fallback import short
-from smug_recon.gadgets.solve.kinds import COIL_MAPS, Failure
-from smug_recon.gadgets.timing import Report
 
 
 class MapsOf:

@@ -18,7 +18,7 @@ from typing import Any
 
 import ismrmrd
 
-from smug_recon.gadgets.items import NOISE
+from smug_recon.gadgets.flow.items import NOISE
 
 #: readouts that must have arrived in order before the order is believed
 ENOUGH = 8

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from smug_recon.errors import DataError
-from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import (
+from smug_recon.gadgets.flow.items import (
     CALIBRATION,
     CALIBRATION_AND_IMAGING,
     Readout,
@@ -15,6 +14,7 @@ from smug_recon.gadgets.items import (
     SliceKey,
     only_calibration,
 )
+from smug_recon.gadgets.header.plan import Plan
 from smug_recon.gadgets.readouts.unusable import leave_out_unusable, said_of_doubles
 
 #: readouts of one slice by row of the grid; several for averages and segments

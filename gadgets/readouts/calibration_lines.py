@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from smug_recon.gadgets.items import Readout, SliceKey
+from smug_recon.gadgets.flow.items import Readout, SliceKey
 from smug_recon.gadgets.readouts.assemble import Lines
 
 

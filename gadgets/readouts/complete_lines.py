@@ -8,12 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
+from smug_recon.gadgets.flow.items import Slice, SliceKey
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import Slice, SliceKey
 from smug_recon.gadgets.readouts.assemble import Lines, assemble
 from smug_recon.gadgets.readouts.completeness import Completeness
 from smug_recon.gadgets.readouts.volume import Grid, assemble_volume
-from smug_recon.gadgets.timing import Report
 
 
 @dataclass(frozen=True)

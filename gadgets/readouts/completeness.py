@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from smug_recon.gadgets.items import Slice, SliceKey
-from smug_recon.gadgets.timing import Report
+from smug_recon.gadgets.flow.items import Slice, SliceKey
+from smug_recon.gadgets.flow.timing import Report
 
 NOTICED = 0.9
 """Share of the lines of the fullest image below which an image is called incomplete."""

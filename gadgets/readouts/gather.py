@@ -20,8 +20,7 @@ from typing import Any
 from torch import Tensor
 
 from smug_recon.errors import DataError
-from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import (
+from smug_recon.gadgets.flow.items import (
     LAST_IN_MEASUREMENT,
     LAST_IN_REPETITION,
     LAST_IN_SLICE,
@@ -29,6 +28,8 @@ from smug_recon.gadgets.items import (
     SliceKey,
     only_calibration,
 )
+from smug_recon.gadgets.flow.timing import Report
+from smug_recon.gadgets.header.plan import Plan
 from smug_recon.gadgets.maps.maps_ahead import MapsAhead
 from smug_recon.gadgets.readouts.arrival import Arrival
 from smug_recon.gadgets.readouts.assemble import Lines
@@ -37,7 +38,6 @@ from smug_recon.gadgets.readouts.complete_lines import CompleteLines
 from smug_recon.gadgets.readouts.last_flags import LastFlags
 from smug_recon.gadgets.readouts.slice_end import SliceEnd
 from smug_recon.gadgets.readouts.volume import Grid
-from smug_recon.gadgets.timing import Report
 
 
 @dataclass

@@ -11,8 +11,8 @@ from collections.abc import Hashable
 
 import ismrmrd
 
-from smug_recon.gadgets.items import LAST_IN_REPETITION, LAST_IN_SLICE, SliceKey
-from smug_recon.gadgets.timing import Report
+from smug_recon.gadgets.flow.items import LAST_IN_REPETITION, LAST_IN_SLICE, SliceKey
+from smug_recon.gadgets.flow.timing import Report
 
 #: a slice has at least this share of the lines that its acceleration leaves (partial Fourier, random sampling)
 FEWEST = 0.4

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from smug_recon.calibration import noise_covariance, noise_scale, whitening_matrix
 from smug_recon.errors import DataError
+from smug_recon.gadgets.flow.items import NOISE
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import NOISE
-from smug_recon.gadgets.timing import Report
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from smug_recon.errors import DataError
+from smug_recon.gadgets.flow.items import REVERSE, Readout, header_of, not_imaging
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import REVERSE, Readout, header_of, not_imaging
-from smug_recon.gadgets.timing import Report
 
 #: share of the signal beyond the field of view above which undeclared oversampling is not believed
 BEYOND = 0.2

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from smug_recon.calibration.channels import whitening_without
+from smug_recon.gadgets.flow.items import Slice, Volume
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import Slice, Volume
 from smug_recon.gadgets.readouts.noise_scan import NoiseScan
 
 

@@ -18,10 +18,10 @@ import ismrmrd
 import numpy as np
 
 from smug_recon.errors import DataError
+from smug_recon.gadgets.flow.items import NOISE, not_imaging, only_calibration
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan, build_plan
-from smug_recon.gadgets.items import NOISE, not_imaging, only_calibration
 from smug_recon.gadgets.readouts.arrival import Arrival
-from smug_recon.gadgets.timing import Report
 
 #: energy of the brightest over the median: above the first it is k-space, below the second it is a stack of slices
 CONCENTRATED, FLAT = 10.0, 5.0

@@ -13,8 +13,8 @@ from typing import Any
 import ismrmrd
 import numpy as np
 
-from smug_recon.gadgets.items import NOISE, flag_bit, not_imaging
-from smug_recon.gadgets.timing import Report
+from smug_recon.gadgets.flow.items import NOISE, flag_bit, not_imaging
+from smug_recon.gadgets.flow.timing import Report
 
 SURFACE_COIL = flag_bit(ismrmrd.ACQ_IS_SURFACECOILCORRECTIONSCAN_DATA)
 SAID = "every line is flagged for surface coil correction: they are taken as the image lines"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from smug_recon.errors import DataError
-from smug_recon.gadgets.items import Readout, SliceKey
+from smug_recon.gadgets.flow.items import Readout, SliceKey
 
 DIFFER = 0.5
 """Distance of two lines relative to the larger of them above which they are not one line with two noises."""

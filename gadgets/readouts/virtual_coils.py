@@ -22,9 +22,9 @@ from smug_recon.calibration.compression import (
     compression_matrix,
     energy_kept,
 )
+from smug_recon.gadgets.flow.items import Slice, Volume
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import Slice, Volume
-from smug_recon.gadgets.timing import Report
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from smug_recon.errors import DataError
-from smug_recon.gadgets.items import Readout, Slice, SliceKey, Volume
+from smug_recon.gadgets.flow.items import Readout, Slice, SliceKey, Volume
 from smug_recon.gadgets.readouts.assemble import (
     Lines,
     flagged_rows,

@@ -17,12 +17,12 @@ from typing import TypeVar
 import torch
 
 from smug_recon.errors import ModelError, SmugReconError
+from smug_recon.gadgets.flow.kinds import GPU_LOST, NETWORK, NO_MODEL, OUT_OF_MEMORY, Failure
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.solve.answered import SILENT, answered
 from smug_recon.gadgets.solve.card import Card
 from smug_recon.gadgets.solve.fallback import is_out_of_memory, short
-from smug_recon.gadgets.solve.kinds import GPU_LOST, NETWORK, NO_MODEL, OUT_OF_MEMORY, Failure
 from smug_recon.gadgets.solve.model import Model
-from smug_recon.gadgets.timing import Report
 
 log = logging.getLogger(__name__)
 

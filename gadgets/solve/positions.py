@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from smug_recon.gadgets.flow.items import Reconstruction, Volume
+from smug_recon.gadgets.flow.kinds import STRICT, Failure
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
 from smug_recon.gadgets.header.trained_range import outside_slab
 from smug_recon.gadgets.images.matrix import crop_or_pad, interpolate
 from smug_recon.gadgets.images.partial_fourier import completed
-from smug_recon.gadgets.items import Reconstruction, Volume
 from smug_recon.gadgets.maps.calibration_box import sides
 from smug_recon.gadgets.maps.slab_maps import MapsOf
 from smug_recon.gadgets.readouts.assemble import one_sided
@@ -30,10 +32,8 @@ from smug_recon.gadgets.solve.fallback import (
     root_sum_of_squares,
 )
 from smug_recon.gadgets.solve.guard import Guarded
-from smug_recon.gadgets.solve.kinds import STRICT, Failure
 from smug_recon.gadgets.solve.model import Model
 from smug_recon.gadgets.solve.unroll import NOT_FINITE, SMUG, UNCERTAINTY, spread_of
-from smug_recon.gadgets.timing import Report
 from smug_recon.physics import cg_sense
 
 AT_A_TIME = 8

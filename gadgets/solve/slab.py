@@ -16,14 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smug_recon.gadgets.flow.items import Slice, Volume
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
 from smug_recon.gadgets.images.matrix import crop_or_pad, interpolate
-from smug_recon.gadgets.items import Slice, Volume
 from smug_recon.gadgets.readouts.assemble import one_sided
 from smug_recon.gadgets.solve.guard import Guarded
 from smug_recon.gadgets.solve.model import Model
 from smug_recon.gadgets.solve.positions import reconstruct_positions
-from smug_recon.gadgets.timing import Report
 from smug_recon.physics import ifft_centred
 
 

@@ -12,8 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smug_recon.gadgets.flow.items import Reconstruction, Slice
+from smug_recon.gadgets.flow.kinds import CG_SENSE_FAILED, COIL_MAPS, STRICT, Failure
+from smug_recon.gadgets.flow.kinds import NOT_FINITE as NOT_FINITE_KIND
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.items import Reconstruction, Slice
 from smug_recon.gadgets.maps.folding import folded_conventional, folded_network
 from smug_recon.gadgets.solve.fallback import (
     CG_SENSE,
@@ -24,10 +27,7 @@ from smug_recon.gadgets.solve.fallback import (
     root_sum_of_squares,
 )
 from smug_recon.gadgets.solve.guard import Guarded
-from smug_recon.gadgets.solve.kinds import CG_SENSE_FAILED, COIL_MAPS, STRICT, Failure
-from smug_recon.gadgets.solve.kinds import NOT_FINITE as NOT_FINITE_KIND
 from smug_recon.gadgets.solve.model import Model
-from smug_recon.gadgets.timing import Report
 from smug_recon.physics import cg_sense
 
 SMUG = "SMUG"

@@ -21,14 +21,14 @@ from gadgetron.types.acquisition_bucket import AcquisitionBucket
 from gadgetron.types.recon_data import ReconBuffer, ReconData
 
 from smug_recon.errors import DataError
-from smug_recon.gadgets.items import (
+from smug_recon.gadgets.flow.items import (
     CALIBRATION,
     LAST_IN_MEASUREMENT,
     LAST_IN_REPETITION,
     not_imaging,
 )
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.readouts.arrival import Arrival
-from smug_recon.gadgets.timing import Report
 
 log = logging.getLogger(__name__)
 

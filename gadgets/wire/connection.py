@@ -22,7 +22,7 @@ from gadgetron.types.acquisition_bucket import AcquisitionBucket
 from gadgetron.types.recon_data import ReconData
 
 from smug_recon.errors import SmugReconError, StreamError
-from smug_recon.gadgets.items import LAST_IN_MEASUREMENT, LAST_IN_REPETITION, LAST_IN_SLICE
+from smug_recon.gadgets.flow.items import LAST_IN_MEASUREMENT, LAST_IN_REPETITION, LAST_IN_SLICE
 
 from . import protocol, readers, writers
 from .protocol import Limits

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the import is light: a failure of later ones is told to the host
-    from smug_recon.gadgets.timing import Report
+    from smug_recon.gadgets.flow.timing import Report
     from smug_recon.gadgets.wire.connection import GuardedConnection
     from smug_recon.pipeline import Pipeline
     from smug_recon.spool.keeping import Keeping

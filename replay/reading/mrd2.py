@@ -19,7 +19,7 @@ import numpy as np
 from xsdata.models.datatype import XmlDate, XmlTime
 
 from smug_recon.errors import ConfigurationError, DataError, HeaderError, SmugReconError
-from smug_recon.gadgets.items import CALIBRATION
+from smug_recon.gadgets.flow.items import CALIBRATION
 from smug_recon.replay.messages import wire
 
 log = logging.getLogger(__name__)

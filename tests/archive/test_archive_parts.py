@@ -25,7 +25,7 @@ from smug_recon.archive.scans import raw_scans
 from smug_recon.archive.task import work, work_on_part
 from smug_recon.archive.warm import WarmPool
 from smug_recon.errors import DataError
-from smug_recon.gadgets.items import Slice, SliceKey
+from smug_recon.gadgets.flow.items import Slice, SliceKey
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from small_card import CARD
 from small_scan import header, whole_scan
 from torch import Tensor
 
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.scan import run
-from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.offline import is_fallback
 

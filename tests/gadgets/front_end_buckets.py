@@ -13,7 +13,7 @@ from typing import Any
 import ismrmrd
 import numpy as np
 
-from smug_recon.gadgets.items import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE, flag_bit
+from smug_recon.gadgets.flow.items import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE, flag_bit
 
 PHASE_CORRECTION = flag_bit(ismrmrd.ACQ_IS_PHASECORR_DATA)
 COUNTERS = ("kspace_encode_step_1", "kspace_encode_step_2", "slice", "phase", "contrast", "repetition", "set")

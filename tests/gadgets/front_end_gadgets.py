@@ -10,7 +10,7 @@ from typing import Any
 import ismrmrd
 import numpy as np
 
-from smug_recon.gadgets.items import NOISE
+from smug_recon.gadgets.flow.items import NOISE
 
 
 def copied(head: Any) -> ismrmrd.AcquisitionHeader:

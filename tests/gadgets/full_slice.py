@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from small_scan import LINES_Y, READOUT_X, SAMPLES_X, centred_fft, coil_images
 
-from smug_recon.gadgets.items import Slice, SliceKey
+from smug_recon.gadgets.flow.items import Slice, SliceKey
 
 
 def full_slice() -> tuple[Slice, torch.Tensor]:

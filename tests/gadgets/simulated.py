@@ -9,8 +9,8 @@ from typing import Any
 import ismrmrd
 import numpy as np
 
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.scan import run
-from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 from smug_recon.simulation.protocol.settings import ScanSettings
 from smug_recon.simulation.raw.file import RawScan

@@ -162,7 +162,7 @@ logging.disable(logging.CRITICAL)
 from conventional import ConventionalModel
 from small_scan import header
 from smug_recon.gadgets.solve.model import read_card
-from smug_recon.gadgets.memory import peak_rss_mb
+from smug_recon.gadgets.flow.memory import peak_rss_mb
 from smug_recon.gadgets.scan import run
 from smug_recon.pipeline import load_pipeline
 LINES, SAMPLES = 128, 1024
@@ -204,12 +204,12 @@ def test_memory_does_not_grow_with_the_number_of_repetitions() -> None:
 
 
 def test_calibration_lines_of_finished_repetitions_are_let_go() -> None:
+    from smug_recon.gadgets.flow.timing import Report
     from smug_recon.gadgets.header.plan import build_plan
     from smug_recon.gadgets.readouts.arrival import Arrival
     from smug_recon.gadgets.readouts.gather import Gatherer
     from smug_recon.gadgets.readouts.oversampling import remove_oversampling
     from smug_recon.gadgets.readouts.slice_end import SliceEnd
-    from smug_recon.gadgets.timing import Report
     from smug_recon.pipeline import load_pipeline
 
     head, arrival, report = header(repetitions=9, calibration="separate"), Arrival(), Report()

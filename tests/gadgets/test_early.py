@@ -95,7 +95,7 @@ def test_the_connection_is_made_without_torch():
         "import sys, smug_recon.gadgets, smug_recon.gadgets.wire.connection, smug_recon.gadgets.early;"
         "import smug_recon.gadgets.header.plan, smug_recon.gadgets.header.units, smug_recon.pipeline;"
         "import smug_recon.gadgets.scan, smug_recon.gadgets.stream, smug_recon.gadgets.wire.spooled;"
-        "from smug_recon.gadgets.observer import observer_of_environment; observer_of_environment();"
+        "from smug_recon.gadgets.flow.observer import observer_of_environment; observer_of_environment();"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0

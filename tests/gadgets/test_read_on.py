@@ -12,9 +12,9 @@ from small_scan import SmallScan, header, sampled_lines
 
 from smug_recon.errors import DataError, StreamError
 from smug_recon.gadgets import read_on
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.read_on import ReadOn
 from smug_recon.gadgets.scan import run
-from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 
 LONG_S = 60

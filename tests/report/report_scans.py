@@ -10,9 +10,9 @@ import ismrmrd
 import numpy as np
 from small_scan import SmallScan, header_xml, whole_scan
 
-from smug_recon.gadgets.notebook import Notebook
+from smug_recon.gadgets.flow.notebook import Notebook
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.scan import run
-from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.offline import NOTEBOOK_FILE
 from smug_recon.replay.results.images import ImageFile

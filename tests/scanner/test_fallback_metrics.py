@@ -10,7 +10,7 @@ import hosts
 import pytest
 import torch
 
-from smug_recon.gadgets.solve.kinds import KINDS, OUT_OF_MEMORY
+from smug_recon.gadgets.flow.kinds import KINDS, OUT_OF_MEMORY
 from smug_recon.scanner import metrics
 
 pytest.importorskip("prometheus_client", reason="needs prometheus-client (smug-recon[metrics])")

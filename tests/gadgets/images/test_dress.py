@@ -10,9 +10,9 @@ import pytest
 import torch
 from small_scan import header
 
+from smug_recon.gadgets.flow.items import Reconstruction, SliceKey
 from smug_recon.gadgets.header.plan import build_plan
 from smug_recon.gadgets.images.dress import dress, image_index
-from smug_recon.gadgets.items import Reconstruction, SliceKey
 from smug_recon.pipeline import load_pipeline
 
 

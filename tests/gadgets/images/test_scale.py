@@ -9,11 +9,11 @@ import pytest
 import torch
 from small_scan import LINES_Y, READOUT_X, header
 
+from smug_recon.gadgets.flow.items import Reconstruction, SliceKey
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import build_plan
 from smug_recon.gadgets.images.matrix import crop_or_pad, interpolate, to_recon_matrix
 from smug_recon.gadgets.images.scale import scale
-from smug_recon.gadgets.items import Reconstruction, SliceKey
-from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 
 

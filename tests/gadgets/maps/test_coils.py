@@ -8,10 +8,10 @@ import pytest
 import torch
 from small_scan import COILS, LINES_Y, READOUT_X, SAMPLES_X, SmallScan, centred_fft, coil_images, header
 
+from smug_recon.gadgets.flow.items import Slice, SliceKey
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.items import Slice, SliceKey
 from smug_recon.gadgets.maps.coils import coil_maps
-from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 
 CENTRE = LINES_Y // 2

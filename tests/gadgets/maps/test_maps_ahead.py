@@ -13,13 +13,13 @@ import torch
 from small_scan import LINES_Y, SmallScan, header, sampled_lines
 
 from smug_recon.errors import DataError
+from smug_recon.gadgets.flow.items import Slice
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.items import Slice
 from smug_recon.gadgets.maps import maps_ahead
 from smug_recon.gadgets.maps.coils import coil_maps
 from smug_recon.gadgets.maps.maps_ahead import MapsAhead
 from smug_recon.gadgets.stream import chain, gathered
-from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 
 LONG_S = 120

@@ -11,10 +11,10 @@ import torch
 from failing import SLICES, marked, outputs, plain
 from simulated import POISSON
 
-from smug_recon.gadgets.items import Slice
+from smug_recon.gadgets.flow.items import Slice
+from smug_recon.gadgets.flow.kinds import COIL_MAPS
 from smug_recon.gadgets.maps import coils, slab_maps
 from smug_recon.gadgets.solve.fallback import RSS, root_sum_of_squares
-from smug_recon.gadgets.solve.kinds import COIL_MAPS
 
 
 def fails_at_slice(monkeypatch: pytest.MonkeyPatch, number: int, how: str) -> list[Slice]:

@@ -14,15 +14,15 @@ import torch
 from small_scan import LINES_Y, SAMPLES_X, SmallScan, header, sampled_lines
 
 from smug_recon.errors import DataError
+from smug_recon.gadgets.flow.items import Slice
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.items import Slice
 from smug_recon.gadgets.readouts.arrival import Arrival
 from smug_recon.gadgets.readouts.assemble import one_sided
 from smug_recon.gadgets.readouts.complete_lines import assemble_slices
 from smug_recon.gadgets.readouts.gather import gather
 from smug_recon.gadgets.readouts.oversampling import remove_oversampling
 from smug_recon.gadgets.readouts.slice_end import SliceEnd
-from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 
 FLAG_LAST = 1 << (ismrmrd.ACQ_LAST_IN_SLICE - 1)

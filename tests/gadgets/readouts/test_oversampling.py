@@ -12,10 +12,10 @@ import torch
 from small_scan import COILS, LINES_Y, READOUT_X, SAMPLES_X, SmallScan, centred_fft, coil_images, header
 
 from smug_recon.errors import DataError
+from smug_recon.gadgets.flow.items import Readout, header_of
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.items import Readout, header_of
 from smug_recon.gadgets.readouts.oversampling import hybrid_line, remove_oversampling
-from smug_recon.gadgets.timing import Report
 from smug_recon.physics import ifft_centred
 from smug_recon.pipeline import load_pipeline
 
@@ -129,7 +129,7 @@ def test_the_copy_of_a_header_is_that_of_get_head_and_a_copy() -> None:
 
 
 def test_the_thread_that_receives_gets_no_workers_of_openmp() -> None:
-    """They would stay as long as it does, and slow down every parallel loop of the network (``gadgets/aside.py``)."""
+    """They would stay as long as it does, and slow down every parallel loop of the network (``gadgets/maps/aside.py``)."""
     tasks, threads = Path("/proc/self/task"), torch.get_num_threads()
     if not tasks.is_dir():
         pytest.skip("threads are counted in /proc")

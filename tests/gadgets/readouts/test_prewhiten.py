@@ -11,8 +11,9 @@ import torch
 from small_scan import COILS, DWELL_US, LINES_Y, NOISE_DWELL_US, READOUT_X, SAMPLES_X, SmallScan, header
 
 from smug_recon.errors import DataError
+from smug_recon.gadgets.flow.items import Slice
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.items import Slice
 from smug_recon.gadgets.readouts.arrival import Arrival
 from smug_recon.gadgets.readouts.complete_lines import assemble_slices
 from smug_recon.gadgets.readouts.gather import gather
@@ -20,7 +21,6 @@ from smug_recon.gadgets.readouts.noise_scan import NoiseScan
 from smug_recon.gadgets.readouts.oversampling import remove_oversampling
 from smug_recon.gadgets.readouts.prewhiten import prewhiten, whiten, whiten_rows
 from smug_recon.gadgets.readouts.slice_end import SliceEnd
-from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 
 BANDWIDTH = 0.8  # of the header: the noise scan's receiver passes this share of its nominal bandwidth

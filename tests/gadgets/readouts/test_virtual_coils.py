@@ -11,9 +11,9 @@ import torch
 from simulated import NOISE, header_of, readouts_of, reconstructed, scan
 
 from smug_recon.errors import ConfigurationError
-from smug_recon.gadgets.items import Slice, SliceKey, Volume
+from smug_recon.gadgets.flow.items import Slice, SliceKey, Volume
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.readouts.virtual_coils import distance_of_rows, leave_out_silent
-from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 
 

@@ -12,8 +12,8 @@ import torch
 from failing import CUDA, IN_SCRIPT, SLICES, Raises, marked, outputs, plain, written
 
 from smug_recon.errors import ModelError, StreamError
+from smug_recon.gadgets.flow.kinds import GPU_LOST, NETWORK, NO_MODEL, NOT_FINITE, OUT_OF_MEMORY, STRICT
 from smug_recon.gadgets.solve.fallback import CG_SENSE, short
-from smug_recon.gadgets.solve.kinds import GPU_LOST, NETWORK, NO_MODEL, NOT_FINITE, OUT_OF_MEMORY, STRICT
 from smug_recon.gadgets.solve.model import load_model
 from smug_recon.replay.offline import is_fallback
 

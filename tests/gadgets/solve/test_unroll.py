@@ -9,10 +9,10 @@ import torch
 from full_slice import full_slice
 from small_scan import LINES_Y, header
 
+from smug_recon.gadgets.flow.items import Reconstruction
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.items import Reconstruction
 from smug_recon.gadgets.solve.unroll import CG_SENSE, SMUG, unroll
-from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 
 

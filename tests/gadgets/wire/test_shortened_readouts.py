@@ -26,9 +26,9 @@ def test_removed_oversampling_is_seen_and_odd_sizes_stay_in_place(encoded: int, 
         .replace("<x>48</x>", f"<x>{kept}</x>")
     )
     head.encoding[0].encodedSpace.fieldOfView_mm.x = 192.0 * encoded / kept
+    from smug_recon.gadgets.flow.timing import Report
     from smug_recon.gadgets.header.plan import build_plan
     from smug_recon.gadgets.readouts.oversampling import hybrid_line
-    from smug_recon.gadgets.timing import Report
 
     plan = build_plan(head, load_pipeline())
     short = remove_oversampling(line, encoded / kept)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from smug_recon.errors import OutputError
-from smug_recon.gadgets.timing import TIMING_FILE, Report
+from smug_recon.gadgets.flow.timing import TIMING_FILE, Report
 from smug_recon.replay.results import disk
 from smug_recon.replay.results.images import ImageFile, read_images
 from smug_recon.replay.results.outputs import write_all_dicom

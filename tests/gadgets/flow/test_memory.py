@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from smug_recon.gadgets.memory import peak_rss_mb, status_mb
+from smug_recon.gadgets.flow.memory import peak_rss_mb, status_mb
 
-CHILD = "from smug_recon.gadgets.memory import peak_rss_mb; print(peak_rss_mb())"
+CHILD = "from smug_recon.gadgets.flow.memory import peak_rss_mb; print(peak_rss_mb())"
 PARENT = """
 import subprocess, sys
 held = bytearray(400_000_000)

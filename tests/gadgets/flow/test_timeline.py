@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smug_recon.gadgets.timeline import Timeline
+from smug_recon.gadgets.flow.timeline import Timeline
 
 SPANS = st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 50)), min_size=1, max_size=30)
 

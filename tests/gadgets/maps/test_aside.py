@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from smug_recon.gadgets.aside import Aside
+from smug_recon.gadgets.maps.aside import Aside
 
 LONG_S = 60
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smug_recon.gadgets.memory import peak_rss_mb
-from smug_recon.gadgets.observer import NOBODY, Observer
-from smug_recon.gadgets.solve.kinds import Failure
+from smug_recon.gadgets.flow.kinds import Failure
+from smug_recon.gadgets.flow.memory import peak_rss_mb
+from smug_recon.gadgets.flow.observer import NOBODY, Observer
 
 log = logging.getLogger(__name__)
 

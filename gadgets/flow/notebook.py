@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smug_recon.gadgets.items import Reconstruction, Slice, SliceKey, Volume
-from smug_recon.gadgets.observer import Observer
-from smug_recon.gadgets.timeline import Timeline
+from smug_recon.gadgets.flow.items import Reconstruction, Slice, SliceKey, Volume
+from smug_recon.gadgets.flow.observer import Observer
+from smug_recon.gadgets.flow.timeline import Timeline
 from smug_recon.whole_file import whole_file
 
 log = logging.getLogger(__name__)

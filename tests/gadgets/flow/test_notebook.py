@@ -14,11 +14,11 @@ from simulated import header_of, readouts_of
 from simulated import scan as simulated_scan
 from small_scan import header
 
-from smug_recon.gadgets.items import SliceKey
-from smug_recon.gadgets.notebook import Notebook, smaller
-from smug_recon.gadgets.observer import NOBODY, VARIABLE, observer_of_environment
+from smug_recon.gadgets.flow.items import SliceKey
+from smug_recon.gadgets.flow.notebook import Notebook, smaller
+from smug_recon.gadgets.flow.observer import NOBODY, VARIABLE, observer_of_environment
+from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.scan import run
-from smug_recon.gadgets.timing import Report
 from smug_recon.pipeline import load_pipeline
 
 
@@ -91,7 +91,7 @@ def test_a_fallback_is_on_its_page(conventional_model: Any, tmp_path: Path) -> N
 def test_a_notebook_that_fails_does_not_cost_the_scan(
     method: str, conventional_model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from smug_recon.gadgets import notebook as module
+    from smug_recon.gadgets.flow import notebook as module
 
     def fail(*_: Any) -> None:
         raise RuntimeError("no")

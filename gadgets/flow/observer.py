@@ -1,7 +1,7 @@
 """Whoever wants to see what a stream finds on its way: coil maps, noise, masks, where the time goes.
 
-The stages tell the observer of their :class:`~smug_recon.gadgets.timing.Report`. The one here looks at nothing and costs
-nothing; the one that keeps a page for some slices is :class:`smug_recon.gadgets.notebook.Notebook`.
+The stages tell the observer of their :class:`~smug_recon.gadgets.flow.timing.Report`. The one here looks at nothing and costs
+nothing; the one that keeps a page for some slices is :class:`smug_recon.gadgets.flow.notebook.Notebook`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from smug_recon.gadgets.items import Slice, SliceKey, Volume
+    from smug_recon.gadgets.flow.items import Slice, SliceKey, Volume
 
 
 class Observer:
@@ -61,6 +61,6 @@ def observer_of_environment() -> Observer:
     target = os.environ.get(VARIABLE)
     if not target:
         return NOBODY
-    from smug_recon.gadgets.notebook import Notebook  # it needs torch, which a scanner does not wait for
+    from smug_recon.gadgets.flow.notebook import Notebook  # it needs torch, which a scanner does not wait for
 
     return Notebook(Path(target))
