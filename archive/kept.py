@@ -21,7 +21,7 @@ from smug_recon.gadgets.scan import reconstruct
 from smug_recon.gadgets.stream import Solve
 
 if TYPE_CHECKING:
-    from smug_recon.gadgets.solve.model import Model
+    from smug_recon.gadgets.model.file import Model
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +42,8 @@ class Models:
         self.loaded = 0
 
     def load(self, path: Path, sha256: str, device: str) -> Model:
-        """The model with this hash; ModelError as ``gadgets.solve.model.load_model`` raises it."""
-        from smug_recon.gadgets.solve.model import load_model
+        """The model with this hash; ModelError as ``gadgets.model.file.load_model`` raises it."""
+        from smug_recon.gadgets.model.file import load_model
 
         key = (sha256.lower(), device)
         model = self._kept.pop(key, None)

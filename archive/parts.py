@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from smug_recon.gadgets.flow.items import Reconstruction, Slice
     from smug_recon.gadgets.flow.timing import Report
     from smug_recon.gadgets.header.plan import Plan
-    from smug_recon.gadgets.solve.guard import Guarded
+    from smug_recon.gadgets.model.guard import Guarded
     from smug_recon.gadgets.stream import Solve
 
 PLAIN = (
@@ -80,10 +80,10 @@ def make_part(request: Mapping[str, Any], models: Models) -> dict[str, Any]:
     from smug_recon.gadgets.flow.items import Slice
     from smug_recon.gadgets.flow.timing import Report
     from smug_recon.gadgets.header.units import correct_units
+    from smug_recon.gadgets.model.absent import model_of
+    from smug_recon.gadgets.model.guard import Guarded
     from smug_recon.gadgets.readouts.slice_partitions import put_right
     from smug_recon.gadgets.scan import prepare
-    from smug_recon.gadgets.solve.absent import model_of
-    from smug_recon.gadgets.solve.guard import Guarded
     from smug_recon.gadgets.stream import before_the_network, through_the_network
     from smug_recon.pipeline import pipeline_of
     from smug_recon.replay import open_raw

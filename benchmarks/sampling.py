@@ -16,8 +16,8 @@ from typing import Any
 import ismrmrd
 import numpy as np
 
+from smug_recon.gadgets.model.file import Model, load_model
 from smug_recon.gadgets.scan import run
-from smug_recon.gadgets.solve.model import Model, load_model
 from smug_recon.pipeline import load_pipeline
 from smug_recon.simulation.protocol.settings import ScanSettings
 from smug_recon.simulation.scan import simulate_scan

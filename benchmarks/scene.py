@@ -17,7 +17,7 @@ from smug_recon.gadgets.flow.items import Slice
 from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import build_plan
 from smug_recon.gadgets.maps.coils import coil_maps
-from smug_recon.gadgets.solve.model import Model, load_model
+from smug_recon.gadgets.model.file import Model, load_model
 from smug_recon.gadgets.stream import gathered
 from smug_recon.pipeline import Pipeline, load_pipeline
 from smug_recon.simulation.protocol.settings import ScanSettings

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from smug_recon.errors import SmugReconError, StreamError
 
 if TYPE_CHECKING:
-    from smug_recon.gadgets.solve.model import Model
+    from smug_recon.gadgets.model.file import Model
     from smug_recon.gadgets.wire.connection import GuardedConnection
     from smug_recon.pipeline import Pipeline
 
@@ -88,8 +88,8 @@ def load_and_warm_up(
 ) -> Model:
     """Load the model of the pipeline, with ``load`` if given, and run it at the size that the header announces."""
     from smug_recon.gadgets.header.units import correct_units
+    from smug_recon.gadgets.model.absent import model_of
     from smug_recon.gadgets.scan import prepare
-    from smug_recon.gadgets.solve.absent import model_of
 
     model = None if load is None else model_of(pipeline, load)
     return prepare(correct_units(host.header)[0], pipeline, model)[1]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import ismrmrd
 
     from smug_recon.gadgets.header.plan import Plan
+    from smug_recon.gadgets.model.file import Model
     from smug_recon.gadgets.readouts.arrival import Arrival
-    from smug_recon.gadgets.solve.model import Model
     from smug_recon.gadgets.stream import Solve
     from smug_recon.pipeline import Pipeline
 
@@ -126,8 +126,8 @@ def goes_back(item: Any, pipeline: Pipeline) -> bool:
 def prepare(header: ismrmrd.xsd.ismrmrdHeader, pipeline: Pipeline, model: Model | None) -> tuple[Plan, Model]:
     """Check header and model against each other and warm the model up, before any data flow."""
     from smug_recon.gadgets.header.plan import build_plan
-    from smug_recon.gadgets.solve.absent import model_of
-    from smug_recon.gadgets.solve.guard import warmed_up
+    from smug_recon.gadgets.model.absent import model_of
+    from smug_recon.gadgets.model.guard import warmed_up
 
     build_plan(header, pipeline)  # the header first: it costs nothing
     model = model or model_of(pipeline)

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from smug_recon.gadgets.header.plan import Plan
     from smug_recon.gadgets.maps.maps_ahead import MapsAhead
+    from smug_recon.gadgets.model.file import Model
+    from smug_recon.gadgets.model.guard import Guarded
     from smug_recon.gadgets.read_on import ReadOn
     from smug_recon.gadgets.readouts.arrival import Arrival
-    from smug_recon.gadgets.solve.guard import Guarded
-    from smug_recon.gadgets.solve.model import Model
 
 Solve: TypeAlias = "Callable[[Iterable[Any], Plan, Guarded, Report], Iterator[Any]]"
 """Makes complex images of slices; what else comes by passes in its order."""
@@ -42,7 +42,7 @@ def chain(
     from smug_recon.gadgets.images.dress import dress
     from smug_recon.gadgets.images.scale import scale
     from smug_recon.gadgets.maps.maps_ahead import MapsAhead
-    from smug_recon.gadgets.solve.guard import Guarded
+    from smug_recon.gadgets.model.guard import Guarded
 
     timed, network = report.timed, Guarded.of(model, report)
     ahead = MapsAhead(plan) if solve is None else None

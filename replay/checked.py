@@ -21,7 +21,7 @@ from smug_recon.replay.reading.heads import read_heads
 from smug_recon.replay.reading.noise import noise_scan, without_noise
 
 if TYPE_CHECKING:
-    from smug_recon.gadgets.solve.model import Model
+    from smug_recon.gadgets.model.file import Model
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def check(
     """
     from smug_recon.gadgets.header.plan import build_plan
     from smug_recon.gadgets.header.survey import survey
-    from smug_recon.gadgets.solve.absent import model_of
+    from smug_recon.gadgets.model.absent import model_of
 
     pipeline = pipeline_of(configuration)
     plan = build_plan(header, pipeline)

@@ -25,7 +25,7 @@ from smug_recon.replay.reading.noise import noise_scan
 
 if TYPE_CHECKING:
     from smug_recon.gadgets.flow.timing import Report
-    from smug_recon.gadgets.solve.model import Model
+    from smug_recon.gadgets.model.file import Model
 
 log = logging.getLogger(__name__)
 

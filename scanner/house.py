@@ -18,8 +18,8 @@ from smug_recon.scanner.onlookers import Onlookers
 from smug_recon.scanner.turns import SharedModel, Turns
 
 if TYPE_CHECKING:
-    from smug_recon.gadgets.solve.card import Card
-    from smug_recon.gadgets.solve.model import Model
+    from smug_recon.gadgets.model.card import Card
+    from smug_recon.gadgets.model.file import Model
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +99,8 @@ class House:
 
         TorchScript compiles at the second run, for scans of any size.
         """
-        from smug_recon.gadgets.solve.absent import is_absent
-        from smug_recon.gadgets.solve.guard import warmed_up
+        from smug_recon.gadgets.model.absent import is_absent
+        from smug_recon.gadgets.model.guard import warmed_up
         from smug_recon.pipeline import load_pipeline
 
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from smug_recon.gadgets.solve.model import Model
+    from smug_recon.gadgets.model.file import Model
     from smug_recon.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Models:
 
     def get(self, pipeline: Pipeline) -> Model:
         """The model of a pipeline; ModelError, ConfigurationError as :func:`model_of` raises them."""
-        from smug_recon.gadgets.solve.absent import is_absent, model_of
+        from smug_recon.gadgets.model.absent import is_absent, model_of
 
         key = (str(pipeline.model_path), pipeline.model.sha256, pipeline.device)
         with self._lock:
@@ -48,7 +48,7 @@ class Models:
     def _present(self, model: Model, pipeline: Pipeline) -> Model:
         """The model as it can be run now; where it cannot be had on the CPU, a stand-in that says why."""
         from smug_recon.errors import ModelError
-        from smug_recon.gadgets.solve.absent import absent
+        from smug_recon.gadgets.model.absent import absent
 
         if not self._lost or model.device.type == "cpu":
             return model
@@ -70,6 +70,6 @@ class Models:
 
 
 def _load(path: Path, sha256: str, device: str) -> Model:
-    from smug_recon.gadgets.solve.model import load_model
+    from smug_recon.gadgets.model.file import load_model
 
     return load_model(path, sha256, device)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from smug_recon.errors import ModelError, StreamError
 
 if TYPE_CHECKING:
-    from smug_recon.gadgets.solve.model import Model
+    from smug_recon.gadgets.model.file import Model
 
 
 class Ticket:
@@ -77,7 +77,7 @@ class Turns:
 
 @dataclass(frozen=True)
 class SharedModel:
-    """A model whose every run waits for its turn; it has the face of :class:`smug_recon.gadgets.solve.model.Model`."""
+    """A model whose every run waits for its turn; it has the face of :class:`smug_recon.gadgets.model.file.Model`."""
 
     model: Model
     turns: Turns

@@ -13,7 +13,7 @@ import torch
 
 from smug_recon import __version__
 from smug_recon.errors import ConfigurationError, ModelError
-from smug_recon.gadgets.solve.model import read_card
+from smug_recon.gadgets.model.file import read_card
 from smug_recon.network.smoothing import SAMPLINGS
 from smug_recon.network.unrolling import Unrolled
 from smug_recon.training.config import NetworkConfig, TrainingConfig

@@ -8,7 +8,7 @@ import ismrmrd
 
 from smug_recon.gadgets.header import encoding
 from smug_recon.gadgets.header.partitions import Partitions, partitions
-from smug_recon.gadgets.solve.card import Card
+from smug_recon.gadgets.model.card import Card
 from smug_recon.pipeline import Pipeline
 
 

@@ -6,7 +6,7 @@ import torch
 
 from smug_recon.gadgets.header.plan import Plan
 from smug_recon.gadgets.header.survey import Survey
-from smug_recon.gadgets.solve.model import Model
+from smug_recon.gadgets.model.file import Model
 from smug_recon.pipeline import Pipeline
 
 

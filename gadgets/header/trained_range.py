@@ -12,7 +12,7 @@ from smug_recon.errors import DataError
 from smug_recon.gadgets.flow.items import Slice, Volume
 from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.solve.card import Card
+from smug_recon.gadgets.model.card import Card
 
 
 def compare_with_training(items: Iterable[Any], plan: Plan, card: Card, report: Report) -> Iterator[Any]:

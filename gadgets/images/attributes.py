@@ -12,8 +12,8 @@ import torch
 from smug_recon import __version__
 from smug_recon.gadgets.flow.items import Reconstruction
 from smug_recon.gadgets.header.plan import Plan
+from smug_recon.gadgets.model.file import Model
 from smug_recon.gadgets.solve.fallback import CG_SENSE
-from smug_recon.gadgets.solve.model import Model
 from smug_recon.gadgets.solve.unroll import SMUG, UNCERTAINTY
 
 TIMING = "SmugSeconds"

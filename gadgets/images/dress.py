@@ -22,7 +22,7 @@ from smug_recon.gadgets.flow.items import Reconstruction, SliceKey
 from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
 from smug_recon.gadgets.images.attributes import TIMING, attributes, seconds_text
-from smug_recon.gadgets.solve.model import Model
+from smug_recon.gadgets.model.file import Model
 from smug_recon.gadgets.solve.unroll import CG_SENSE, SMUG, UNCERTAINTY
 
 #: image_series_index of each role; DICOM series and ISMRMRD image groups are told apart by it

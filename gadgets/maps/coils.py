@@ -21,7 +21,7 @@ from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
 from smug_recon.gadgets.maps.block_maps import FOLDED, centre_block, maps_of_block
 from smug_recon.gadgets.maps.maps_ahead import MapsAhead
-from smug_recon.gadgets.solve.fallback import short
+from smug_recon.gadgets.model.reasons import short
 from smug_recon.physics import fft_centred, ifft_centred
 
 TOO_FEW = Failure("too few calibration lines for ESPIRiT", FEW_LINES)

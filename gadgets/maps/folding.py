@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from smug_recon.gadgets.solve.model import Model
+from smug_recon.gadgets.model.file import Model
 from smug_recon.physics import sense_forward, soft_sense
 
 

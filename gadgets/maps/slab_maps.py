@@ -18,7 +18,7 @@ from smug_recon.gadgets.maps.calibration_box import (
     one_phase,
 )
 from smug_recon.gadgets.maps.coils import TOO_FEW, check_finite
-from smug_recon.gadgets.solve.fallback import short
+from smug_recon.gadgets.model.reasons import short
 
 
 class MapsOf:

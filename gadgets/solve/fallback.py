@@ -14,7 +14,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from smug_recon.gadgets.solve.answered import answered
+from smug_recon.gadgets.model.answered import answered
+from smug_recon.gadgets.model.reasons import short
 from smug_recon.physics import ifft_centred
 
 log = logging.getLogger(__name__)
@@ -66,23 +67,3 @@ def root_sum_of_squares(kspace_bcyx: Tensor, axes: Sequence[int]) -> Tensor:
 def finite(image: Tensor) -> bool:
     """Whether all real and imaginary parts are finite."""
     return bool(torch.isfinite(torch.view_as_real(image.resolve_conj())).all())
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a GPU had no memory left; TorchScript turns that into a plain RuntimeError, the text remains."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return "out of memory" in text and "cuda" in text
-
-
-def short(error: BaseException) -> str:
-    """An error in one line of at most 160 characters, fit for an image comment."""
-    if isinstance(error, MemoryError) or is_out_of_memory(error):
-        return "out of memory" + (" on the GPU" if is_out_of_memory(error) else "")
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
-    in_script = lines[0].startswith("The following operation failed")  # TorchScript puts the cause last
-    line = next((line for line in lines if "CUDA error" in line), lines[-1 if in_script else 0])
-    text = line if in_script else f"{type(error).__name__}: {line}"
-    text = text.removeprefix("builtins.")
-    return text.encode("ascii", "replace").decode("ascii")[:160]

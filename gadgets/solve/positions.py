@@ -22,6 +22,8 @@ from smug_recon.gadgets.images.matrix import crop_or_pad, interpolate
 from smug_recon.gadgets.images.partial_fourier import completed
 from smug_recon.gadgets.maps.calibration_box import sides
 from smug_recon.gadgets.maps.slab_maps import MapsOf
+from smug_recon.gadgets.model.file import Model
+from smug_recon.gadgets.model.guard import Guarded
 from smug_recon.gadgets.readouts.assemble import one_sided
 from smug_recon.gadgets.solve.fallback import (
     CG_SENSE,
@@ -31,8 +33,6 @@ from smug_recon.gadgets.solve.fallback import (
     finite,
     root_sum_of_squares,
 )
-from smug_recon.gadgets.solve.guard import Guarded
-from smug_recon.gadgets.solve.model import Model
 from smug_recon.gadgets.solve.unroll import NOT_FINITE, SMUG, UNCERTAINTY, spread_of
 from smug_recon.physics import cg_sense
 

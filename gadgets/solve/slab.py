@@ -20,9 +20,9 @@ from smug_recon.gadgets.flow.items import Slice, Volume
 from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
 from smug_recon.gadgets.images.matrix import crop_or_pad, interpolate
+from smug_recon.gadgets.model.file import Model
+from smug_recon.gadgets.model.guard import Guarded
 from smug_recon.gadgets.readouts.assemble import one_sided
-from smug_recon.gadgets.solve.guard import Guarded
-from smug_recon.gadgets.solve.model import Model
 from smug_recon.gadgets.solve.positions import reconstruct_positions
 from smug_recon.physics import ifft_centred
 

@@ -1,6 +1,6 @@
 """The network: one slice in hybrid space in, one SMUG image out; beside it on request CG-SENSE and the uncertainty.
 
-Where the network fails, the conventional reconstruction stands in its place (``guard.py``, ``fallback.py``): the image
+Where the network fails, the conventional reconstruction stands in its place (``model/guard.py``, ``fallback.py``): the image
 says so, the scan goes on.
 """
 
@@ -18,6 +18,8 @@ from smug_recon.gadgets.flow.kinds import NOT_FINITE as NOT_FINITE_KIND
 from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
 from smug_recon.gadgets.maps.folding import folded_conventional, folded_network
+from smug_recon.gadgets.model.file import Model
+from smug_recon.gadgets.model.guard import Guarded
 from smug_recon.gadgets.solve.fallback import (
     CG_SENSE,
     RSS,
@@ -26,8 +28,6 @@ from smug_recon.gadgets.solve.fallback import (
     finite,
     root_sum_of_squares,
 )
-from smug_recon.gadgets.solve.guard import Guarded
-from smug_recon.gadgets.solve.model import Model
 from smug_recon.physics import cg_sense
 
 SMUG = "SMUG"

@@ -15,7 +15,7 @@ from small_card import CARD
 from small_scan import LINES_Y, SmallScan, header_xml
 from torch import Tensor
 
-from smug_recon.gadgets.solve.model import sha256_of
+from smug_recon.gadgets.model.file import sha256_of
 from smug_recon.replay.results.images import groups, open_dataset, read_images
 
 WANTED = {"dicom": True, "preview": True, "nifti": False, "enhanced": False, "anonymise": False}

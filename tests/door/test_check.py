@@ -16,8 +16,8 @@ import yaml
 
 from smug_recon.__main__ import main
 from smug_recon.errors import ConfigurationError, HeaderError, ModelError
+from smug_recon.gadgets.model.file import sha256_of
 from smug_recon.gadgets.scan import run
-from smug_recon.gadgets.solve.model import sha256_of
 from smug_recon.pipeline import find_pipeline, load_pipeline
 from smug_recon.replay.reading.heads import read_heads
 from smug_recon.replay.reading.raw import read_items

@@ -186,7 +186,7 @@ def test_torchscript_is_touched_in_two_files() -> None:
             for call in ("torch.jit.script(", "torch.jit.load(", "torch.jit.save(", "torch.jit.freeze(")
         )
     }
-    assert touching == {"training/export.py", "gadgets/solve/model.py"}
+    assert touching == {"training/export.py", "gadgets/model/file.py"}
 
 
 def test_nothing_unpickles() -> None:

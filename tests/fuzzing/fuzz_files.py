@@ -114,7 +114,7 @@ def _read(raw: Any) -> None:
 
 def card() -> Callable[[bytes], None]:
     from smug_recon.errors import SmugReconError
-    from smug_recon.gadgets.solve.model import read_card
+    from smug_recon.gadgets.model.file import read_card
 
     path = _file("model.pt")
 

@@ -16,7 +16,7 @@ import ismrmrd
 import numpy as np
 import torch
 
-from smug_recon.gadgets.solve.model import read_card
+from smug_recon.gadgets.model.file import read_card
 from smug_recon.physics import cg_sense
 from smug_recon.pipeline import load_pipeline
 from smug_recon.simulation.protocol.settings import ScanSettings

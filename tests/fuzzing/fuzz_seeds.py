@@ -20,7 +20,7 @@ from gadgetron.types import acquisition_bucket as buckets
 from gadgetron.types import recon_data
 from gadgetron.types.image_array import ImageArray
 
-from smug_recon.gadgets.solve.model import read_card
+from smug_recon.gadgets.model.file import read_card
 from smug_recon.gadgets.wire import writers
 from smug_recon.pipeline import load_pipeline, shipped_folder
 from smug_recon.replay.messages import wire

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from smug_recon.gadgets.solve.card import Card
-from smug_recon.gadgets.solve.model import read_card
+from smug_recon.gadgets.model.card import Card
+from smug_recon.gadgets.model.file import read_card
 from smug_recon.physics import cg_sense
 from smug_recon.pipeline import load_pipeline
 

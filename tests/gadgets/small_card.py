@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from smug_recon.gadgets.solve.card import FORMAT
+from smug_recon.gadgets.model.card import FORMAT
 
 CARD: dict[str, Any] = {
     "format": FORMAT,

@@ -161,7 +161,7 @@ import ismrmrd, numpy as np, torch
 logging.disable(logging.CRITICAL)
 from conventional import ConventionalModel
 from small_scan import header
-from smug_recon.gadgets.solve.model import read_card
+from smug_recon.gadgets.model.file import read_card
 from smug_recon.gadgets.flow.memory import peak_rss_mb
 from smug_recon.gadgets.scan import run
 from smug_recon.pipeline import load_pipeline

@@ -37,7 +37,7 @@ def short_silences(monkeypatch):
 @pytest.fixture
 def quick_network(monkeypatch, conventional_model):
     """CG-SENSE in the place of the network: these tests are about the stream."""
-    monkeypatch.setattr("smug_recon.gadgets.solve.model.load_model", lambda *_: conventional_model)
+    monkeypatch.setattr("smug_recon.gadgets.model.file.load_model", lambda *_: conventional_model)
 
 
 def slices_of(answer: parent.Answer) -> list[int]:
@@ -75,7 +75,7 @@ def test_a_host_that_dies_before_the_model_is_there_gets_its_complete_slices(mon
         time.sleep(1)
         return conventional_model
 
-    monkeypatch.setattr("smug_recon.gadgets.solve.model.load_model", load_slowly)
+    monkeypatch.setattr("smug_recon.gadgets.model.file.load_model", load_slowly)
     answer = parent.Node(reconstruct).talk(opening(slices=2) + b"".join(READOUTS))
     assert "the end of the stream" in answer.error and slices_of(answer) == [0, 1]
 

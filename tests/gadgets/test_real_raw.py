@@ -11,7 +11,7 @@ import pytest
 import scipy.io
 from simulated import reconstructed
 
-from smug_recon.gadgets.solve.model import load_model
+from smug_recon.gadgets.model.file import load_model
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay import open_raw, read_items
 from smug_recon.replay.messages.header import parse_header

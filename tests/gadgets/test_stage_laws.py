@@ -20,12 +20,12 @@ from smug_recon.gadgets.header.plan import build_plan
 from smug_recon.gadgets.images.dress import dress
 from smug_recon.gadgets.images.matrix import crop_or_pad
 from smug_recon.gadgets.images.scale import scale
+from smug_recon.gadgets.model.file import Model, read_card
 from smug_recon.gadgets.readouts.arrival import Arrival
 from smug_recon.gadgets.readouts.complete_lines import assemble_slices
 from smug_recon.gadgets.readouts.gather import gather
 from smug_recon.gadgets.readouts.oversampling import hybrid_line, remove_oversampling
 from smug_recon.gadgets.readouts.slice_end import SliceEnd
-from smug_recon.gadgets.solve.model import Model, read_card
 from smug_recon.pipeline import load_pipeline
 
 FEW = settings(max_examples=15, deadline=None, derandomize=True)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smug_recon.gadgets.solve.model import read_card
+from smug_recon.gadgets.model.file import read_card
 from smug_recon.physics import fft_centred
 from smug_recon.pipeline import load_pipeline
 from smug_recon.simulation.protocol.masks import sampling_mask

@@ -169,7 +169,7 @@ def test_a_gadgetron_xml_gives_its_properties(tmp_path):
 
 
 def fitting_model():
-    from smug_recon.gadgets.solve.model import sha256_of
+    from smug_recon.gadgets.model.file import sha256_of
     from smug_recon.pipeline import load_pipeline
 
     model = load_pipeline().model_path

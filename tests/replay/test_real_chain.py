@@ -6,8 +6,8 @@ import ismrmrd
 import numpy as np
 import pytest
 
+from smug_recon.gadgets.model.file import sha256_of
 from smug_recon.gadgets.scan import run
-from smug_recon.gadgets.solve.model import sha256_of
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay import open_raw, read_items, replay
 from smug_recon.replay.messages.header import parse_header

@@ -23,7 +23,7 @@ class SpreadingModel(gadget_fixtures.ConventionalModel):
 
 def make_model(**differently: Any) -> SpreadingModel:
     """A model for every matrix and acceleration."""
-    from smug_recon.gadgets.solve.model import read_card
+    from smug_recon.gadgets.model.file import read_card
     from smug_recon.pipeline import load_pipeline
 
     card = read_card(load_pipeline().model_path)

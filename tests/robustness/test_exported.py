@@ -10,7 +10,7 @@ import torch
 from tiny_networks import network_config, randomised
 
 from smug_recon.errors import ModelError
-from smug_recon.gadgets.solve.model import load_model, sha256_of
+from smug_recon.gadgets.model.file import load_model, sha256_of
 from smug_recon.robustness.measures.norms import l2_norm
 from smug_recon.robustness.methods.loading import build_method
 from smug_recon.robustness.scenes.scene import Scene

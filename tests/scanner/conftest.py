@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from smug_recon.gadgets.solve.card import Card
+from smug_recon.gadgets.model.card import Card
 from smug_recon.gadgets.wire.protocol import Limits
 from smug_recon.scanner import session
 from smug_recon.scanner.catalogue import Catalogue

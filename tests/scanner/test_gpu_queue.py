@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from smug_recon.errors import ModelError
-from smug_recon.gadgets.solve import answered
+from smug_recon.gadgets.model import answered
 from smug_recon.pipeline import load_pipeline
 from smug_recon.scanner.models import Models
 

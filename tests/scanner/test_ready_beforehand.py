@@ -13,7 +13,7 @@ import torch
 from smug_recon.errors import ModelError
 from smug_recon.gadgets.maps import maps_ahead
 from smug_recon.gadgets.maps.maps_ahead import MapsAhead
-from smug_recon.gadgets.solve.model import read_card
+from smug_recon.gadgets.model.file import read_card
 from smug_recon.pipeline import load_pipeline
 from smug_recon.scanner.house import smallest_scan
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from smug_recon.errors import ConfigurationError, HeaderError, ModelError, SmugReconError, StreamError
-from smug_recon.gadgets.solve.model import load_model, read_card, sha256_of
+from smug_recon.gadgets.model.file import load_model, read_card, sha256_of
 from smug_recon.gadgets.wire.xml import DEEPEST, parse
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.messages.header import parse_header

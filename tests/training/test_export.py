@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from smug_recon.errors import ConfigurationError, ModelError
-from smug_recon.gadgets.solve.model import load_model, read_card, sha256_of
+from smug_recon.gadgets.model.file import load_model, read_card, sha256_of
 from smug_recon.training.blend import Blend
 from smug_recon.training.checkpoint import load_checkpoint
 from smug_recon.training.config import TrainingConfig

@@ -38,7 +38,7 @@ def command(
         found = survey(heads, plan, header)
 
     from smug_recon.gadgets.header.summary import summary
-    from smug_recon.gadgets.solve.model import load_model
+    from smug_recon.gadgets.model.file import load_model
 
     model = load_model(chosen.model_path, chosen.model.sha256, chosen.device)
     if plan is not None:

@@ -32,7 +32,7 @@ def command(
     import json
 
     from smug_recon.errors import ConfigurationError
-    from smug_recon.gadgets.solve.model import sha256_of
+    from smug_recon.gadgets.model.file import sha256_of
     from smug_recon.training.blend import Blend
     from smug_recon.training.convert import convert
 

@@ -9,7 +9,7 @@ def command(model: Path = typer.Argument(..., help="TorchScript model file.")) -
     """Print the card and the SHA-256 of a model file."""
     import json
 
-    from smug_recon.gadgets.solve.model import read_card, sha256_of
+    from smug_recon.gadgets.model.file import read_card, sha256_of
 
     typer.echo(
         json.dumps(

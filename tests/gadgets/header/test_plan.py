@@ -14,8 +14,8 @@ from small_scan import header as small_header
 
 from smug_recon.errors import HeaderError
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.solve.card import Card
-from smug_recon.gadgets.solve.model import read_card
+from smug_recon.gadgets.model.card import Card
+from smug_recon.gadgets.model.file import read_card
 from smug_recon.pipeline import load_pipeline, shipped_folder
 
 xsd = ismrmrd.xsd

@@ -9,7 +9,7 @@ import pytest
 from simulated import header_of, readouts_of, reconstructed, scan
 
 from smug_recon.gadgets.maps.block_maps import FOLDED, ONE_SET
-from smug_recon.gadgets.solve.model import load_model
+from smug_recon.gadgets.model.file import load_model
 from smug_recon.pipeline import load_pipeline
 
 

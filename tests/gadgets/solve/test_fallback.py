@@ -13,8 +13,8 @@ from failing import CUDA, IN_SCRIPT, SLICES, Raises, marked, outputs, plain, wri
 
 from smug_recon.errors import ModelError, StreamError
 from smug_recon.gadgets.flow.kinds import GPU_LOST, NETWORK, NO_MODEL, NOT_FINITE, OUT_OF_MEMORY, STRICT
-from smug_recon.gadgets.solve.fallback import CG_SENSE, short
-from smug_recon.gadgets.solve.model import load_model
+from smug_recon.gadgets.model.file import load_model
+from smug_recon.gadgets.solve.fallback import CG_SENSE
 from smug_recon.replay.offline import is_fallback
 
 
@@ -98,10 +98,3 @@ def test_strict_keeps_the_network_within_its_trained_range(conventional_model: A
     assert lenient.fallbacks == 0 and all(
         "outside the trained range" in i.meta["ImageComments"] for i in loose
     )
-
-
-def test_reasons_are_one_short_line() -> None:
-    assert short(RuntimeError(CUDA)) == f"RuntimeError: {CUDA.splitlines()[0]}"
-    assert short(RuntimeError(IN_SCRIPT)) == "out of memory on the GPU"
-    assert short(ValueError()) == "ValueError: no message"
-    assert len(short(ValueError("x" * 999))) == 160

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smug_recon.gadgets.solve import model as model_module
+from smug_recon.gadgets.model import file as model_module
 
 
 @pytest.fixture

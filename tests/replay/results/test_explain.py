@@ -37,7 +37,7 @@ class FailsOnce:
     """The real network; its second slice comes out as NaN."""
 
     def __init__(self) -> None:
-        from smug_recon.gadgets.solve.model import load_model
+        from smug_recon.gadgets.model.file import load_model
 
         pipeline = load_pipeline()
         self.model = load_model(pipeline.model_path, pipeline.model.sha256, "cpu")

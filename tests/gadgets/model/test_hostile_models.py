@@ -18,8 +18,8 @@ from failing import written
 from small_card import CARD
 
 from smug_recon.errors import ModelError
-from smug_recon.gadgets.solve import model as model_file
-from smug_recon.gadgets.solve.model import LARGEST_CARD, load_model, read_card
+from smug_recon.gadgets.model import file as model_file
+from smug_recon.gadgets.model.file import LARGEST_CARD, load_model, read_card
 
 
 class Bomb:

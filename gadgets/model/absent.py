@@ -16,10 +16,10 @@ from typing import Any
 import torch
 
 from smug_recon.errors import ModelError
-from smug_recon.gadgets.solve import model as model_file
-from smug_recon.gadgets.solve.card import FORMAT, Card, TrainedRange
-from smug_recon.gadgets.solve.device import choose_device
-from smug_recon.gadgets.solve.model import Model
+from smug_recon.gadgets.model import file as model_file
+from smug_recon.gadgets.model.card import FORMAT, Card, TrainedRange
+from smug_recon.gadgets.model.device import choose_device
+from smug_recon.gadgets.model.file import Model
 from smug_recon.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ EVERYTHING = (0.0, 1e9)
 def model_of(pipeline: Pipeline, load: Callable[[Path, str, str], Model] | None = None) -> Model:
     """The model that the pipeline names, or its stand-in; ModelError, ConfigurationError.
 
-    ``load`` in the place of :func:`smug_recon.gadgets.solve.model.load_model`.
+    ``load`` in the place of :func:`smug_recon.gadgets.model.file.load_model`.
     """
     try:
         load = load or model_file.load_model

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from smug_recon.errors import ModelError
-from smug_recon.gadgets.solve.card import FORMAT, Card
-from smug_recon.gadgets.solve.device import choose_device
+from smug_recon.gadgets.model.card import FORMAT, Card
+from smug_recon.gadgets.model.device import choose_device
 
 LARGEST_FILE = 2**31
 LARGEST_CARD = 2**20

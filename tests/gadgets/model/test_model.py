@@ -14,9 +14,9 @@ from small_card import CARD
 from torch import Tensor
 
 from smug_recon.errors import ConfigurationError, ModelError
-from smug_recon.gadgets.solve.card import FORMAT
-from smug_recon.gadgets.solve.device import choose_device
-from smug_recon.gadgets.solve.model import load_model, read_card, sha256_of
+from smug_recon.gadgets.model.card import FORMAT
+from smug_recon.gadgets.model.device import choose_device
+from smug_recon.gadgets.model.file import load_model, read_card, sha256_of
 from smug_recon.pipeline import load_pipeline
 
 

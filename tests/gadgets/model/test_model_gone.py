@@ -9,8 +9,8 @@ import pytest
 from failing import SLICES, marked, outputs, written
 
 from smug_recon.errors import ModelError
+from smug_recon.gadgets.model.file import load_model
 from smug_recon.gadgets.solve.fallback import CG_SENSE
-from smug_recon.gadgets.solve.model import load_model
 from smug_recon.pipeline import load_pipeline
 from smug_recon.scanner.models import Models
 

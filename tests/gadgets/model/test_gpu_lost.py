@@ -16,11 +16,11 @@ from failing import CUDA, SLICES, OnGpu, Raises, marked, outputs, written
 from small_scan import header
 
 from smug_recon.gadgets.flow.timing import Report
+from smug_recon.gadgets.model import answered
+from smug_recon.gadgets.model.file import Model, load_model
+from smug_recon.gadgets.model.guard import Guarded
 from smug_recon.gadgets.scan import prepare
-from smug_recon.gadgets.solve import answered
 from smug_recon.gadgets.solve.fallback import CG_SENSE
-from smug_recon.gadgets.solve.guard import Guarded
-from smug_recon.gadgets.solve.model import Model, load_model
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.offline import is_fallback
 

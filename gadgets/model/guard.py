@@ -19,10 +19,10 @@ import torch
 from smug_recon.errors import ModelError, SmugReconError
 from smug_recon.gadgets.flow.kinds import GPU_LOST, NETWORK, NO_MODEL, OUT_OF_MEMORY, Failure
 from smug_recon.gadgets.flow.timing import Report
-from smug_recon.gadgets.solve.answered import SILENT, answered
-from smug_recon.gadgets.solve.card import Card
-from smug_recon.gadgets.solve.fallback import is_out_of_memory, short
-from smug_recon.gadgets.solve.model import Model
+from smug_recon.gadgets.model.answered import SILENT, answered
+from smug_recon.gadgets.model.card import Card
+from smug_recon.gadgets.model.file import Model
+from smug_recon.gadgets.model.reasons import is_out_of_memory, short
 
 log = logging.getLogger(__name__)
 
