@@ -73,8 +73,8 @@ def check(
     Of a pipe only the header is known in advance (``heads`` is None).
     """
     from smug_recon.gadgets.header.plan import build_plan
-    from smug_recon.gadgets.header.survey import survey
     from smug_recon.gadgets.model.absent import model_of
+    from smug_recon.gadgets.survey.heads import survey
 
     pipeline = pipeline_of(configuration)
     plan = build_plan(header, pipeline)

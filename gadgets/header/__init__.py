@@ -1,1 +1,1 @@
-"""The header: the MRD header read, checked and surveyed before the first readout, frozen in one plan."""
+"""The header: the MRD header read and checked before the first readout, frozen in one plan."""

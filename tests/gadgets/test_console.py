@@ -11,7 +11,7 @@ import pytest
 from simulated import header_of, parts_of, reconstructed, scan
 
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.header.survey import survey
+from smug_recon.gadgets.survey.heads import survey
 from smug_recon.pipeline import load_pipeline
 
 

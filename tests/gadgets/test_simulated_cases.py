@@ -15,8 +15,8 @@ from simulated import header_of, scan
 from smug_recon.errors import DataError
 from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.header.survey import survey
 from smug_recon.gadgets.scan import run
+from smug_recon.gadgets.survey.heads import survey
 from smug_recon.pipeline import load_pipeline
 from smug_recon.simulation.raw.file import RawScan
 from smug_recon.simulation.truth.compare import Comparison, TruthFile, compare_series, pictures

@@ -26,7 +26,7 @@ def command(
         SpoolFolder(chosen.spool).check()
     plan = found = None
     if raw is not None:
-        from smug_recon.gadgets.header.survey import survey
+        from smug_recon.gadgets.survey.heads import survey
         from smug_recon.replay.messages.header import parse_header
         from smug_recon.replay.reading.heads import read_heads
         from smug_recon.replay.reading.noise import heads_with_noise
@@ -37,8 +37,8 @@ def command(
         plan = build_plan(header, chosen)
         found = survey(heads, plan, header)
 
-    from smug_recon.gadgets.header.summary import summary
     from smug_recon.gadgets.model.file import load_model
+    from smug_recon.gadgets.survey.summary import summary
 
     model = load_model(chosen.model_path, chosen.model.sha256, chosen.device)
     if plan is not None:

@@ -13,9 +13,9 @@ from simulated import NOISE, header_of, parts_of, readouts_of, reconstructed, sc
 from smug_recon.gadgets.flow.items import CALIBRATION
 from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.header.survey import survey
 from smug_recon.gadgets.maps.reference_scan import NOTE, ReferenceScan
 from smug_recon.gadgets.maps.regrid import Axis, image_waves, reach, regridded
+from smug_recon.gadgets.survey.heads import survey
 from smug_recon.physics import fft_centred, ifft_centred
 from smug_recon.pipeline import load_pipeline
 

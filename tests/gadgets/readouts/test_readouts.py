@@ -12,8 +12,8 @@ from simulated import NOISE, header_of, readouts_of, reconstructed, scan
 from smug_recon.errors import DataError
 from smug_recon.gadgets.flow.items import NOT_IMAGING
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.header.survey import survey
 from smug_recon.gadgets.readouts.surface_coil import SAID
+from smug_recon.gadgets.survey.heads import survey
 from smug_recon.pipeline import load_pipeline
 
 LIMIT = 0.08

@@ -11,7 +11,7 @@ from simulated import NOISE, header_of, readouts_of, reconstructed, scan
 
 from smug_recon.errors import DataError
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.header.survey import survey
+from smug_recon.gadgets.survey.heads import survey
 from smug_recon.pipeline import load_pipeline
 from smug_recon.simulation.raw.file import RawScan
 

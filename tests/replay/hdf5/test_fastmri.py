@@ -12,8 +12,8 @@ import pytest
 
 from smug_recon.errors import DataError
 from smug_recon.gadgets.header.plan import build_plan
-from smug_recon.gadgets.header.survey import survey
 from smug_recon.gadgets.scan import run
+from smug_recon.gadgets.survey.heads import survey
 from smug_recon.pipeline import load_pipeline
 from smug_recon.replay.messages.header import parse_header
 from smug_recon.replay.reading.heads import read_heads

@@ -12,7 +12,7 @@ import pytest
 from smug_recon.errors import DataError
 from smug_recon.gadgets.flow.items import flag_bit
 from smug_recon.gadgets.header.plan import Plan, build_plan
-from smug_recon.gadgets.header.survey import Survey, survey
+from smug_recon.gadgets.survey.heads import Survey, survey
 from smug_recon.pipeline import load_pipeline
 from smug_recon.simulation.protocol.settings import ScanSettings
 from smug_recon.simulation.raw.file import RawScan

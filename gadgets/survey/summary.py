@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.header.survey import Survey
 from smug_recon.gadgets.model.file import Model
+from smug_recon.gadgets.survey.heads import Survey
 from smug_recon.pipeline import Pipeline
 
 

@@ -15,7 +15,10 @@ from smug_recon.calibration import calibration_lines
 from smug_recon.errors import DataError
 from smug_recon.gadgets.flow.items import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE, SliceKey
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.header.survey_checks import (
+from smug_recon.gadgets.maps.block_maps import FEWEST_LINES
+from smug_recon.gadgets.maps.calibration_box import calibration_box, sides
+from smug_recon.gadgets.readouts.slice_partitions import of_heads
+from smug_recon.gadgets.survey.checks import (
     as_image_lines,
     check_any,
     check_noise,
@@ -28,9 +31,6 @@ from smug_recon.gadgets.header.survey_checks import (
     separate,
     without_reference,
 )
-from smug_recon.gadgets.maps.block_maps import FEWEST_LINES
-from smug_recon.gadgets.maps.calibration_box import calibration_box, sides
-from smug_recon.gadgets.readouts.slice_partitions import of_heads
 
 
 @dataclass(frozen=True)
