@@ -69,7 +69,7 @@ def before_the_network(
     """Compose the stages from readouts to slices; what they find out is of the whole scan."""
     from smug_recon.gadgets.header.trained_range import compare_with_training
     from smug_recon.gadgets.readouts.virtual_coils import compress_coils
-    from smug_recon.gadgets.solve.slab import split
+    from smug_recon.gadgets.volumes.slab import split
 
     timed = report.timed
     stream = gathered(items, plan, header, report, arrival, ahead, reading)

@@ -23,7 +23,7 @@ from smug_recon.gadgets.images.matrix import crop_or_pad, interpolate
 from smug_recon.gadgets.model.file import Model
 from smug_recon.gadgets.model.guard import Guarded
 from smug_recon.gadgets.readouts.assemble import one_sided
-from smug_recon.gadgets.solve.positions import reconstruct_positions
+from smug_recon.gadgets.volumes.positions import reconstruct_positions
 from smug_recon.physics import ifft_centred
 
 
