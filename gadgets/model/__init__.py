@@ -1,1 +1,1 @@
-"""The model on this machine: its file with hash and card, its device, the guard that outlives both."""
+"""The model on this machine: its file with hash and card, its device, the guard that goes on when a GPU is lost."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -30,7 +30,6 @@ from smug_recon.gadgets.flow.items import (
 )
 from smug_recon.gadgets.flow.timing import Report
 from smug_recon.gadgets.header.plan import Plan
-from smug_recon.gadgets.maps.maps_ahead import MapsAhead
 from smug_recon.gadgets.readouts.arrival import Arrival
 from smug_recon.gadgets.readouts.assemble import Lines
 from smug_recon.gadgets.readouts.calibration_lines import CalibrationLines
@@ -38,6 +37,16 @@ from smug_recon.gadgets.readouts.complete_lines import CompleteLines
 from smug_recon.gadgets.readouts.last_flags import LastFlags
 from smug_recon.gadgets.readouts.slice_end import SliceEnd
 from smug_recon.gadgets.readouts.volume import Grid
+
+
+class Onlooker(Protocol):
+    """Who wants to see the lines of a slice while they come (:class:`~smug_recon.gadgets.maps.maps_ahead.MapsAhead`)."""
+
+    def curious(self, lines: int) -> bool:
+        """Whether to look at a slice of so many lines."""
+
+    def look(self, key: SliceKey, imaging: Lines, calibration: Lines | None) -> None:
+        """See the lines of a slice that have arrived so far, and change none of them."""
 
 
 @dataclass
@@ -57,17 +66,17 @@ def gather(
     arrival: Arrival,
     end: SliceEnd,
     report: Report,
-    ahead: MapsAhead | None = None,
+    onlooker: Onlooker | None = None,
 ) -> Iterator[Any]:
     """Collect readouts and yield the :class:`CompleteLines` of each slice as soon as they are; foreign items pass through.
 
-    ``ahead`` is shown the lines of every slice as they come.
+    ``onlooker`` is shown the lines of every slice as they come.
 
     Raises:
         DataError: a line outside the encoded matrix, a change of coil or sample count, a line that comes
         after its slice.
     """
-    gatherer = Gatherer(plan, arrival, end, report, ahead)
+    gatherer = Gatherer(plan, arrival, end, report, onlooker)
     for item in items:
         if isinstance(item, Readout):
             gatherer.add(item)
@@ -84,10 +93,10 @@ class Gatherer:
     """The slices under way; a slice that has been released is forgotten except for its key."""
 
     def __init__(
-        self, plan: Plan, arrival: Arrival, end: SliceEnd, report: Report, ahead: MapsAhead | None = None
+        self, plan: Plan, arrival: Arrival, end: SliceEnd, report: Report, onlooker: Onlooker | None = None
     ) -> None:
         self.plan, self.arrival, self.end, self.report = plan, arrival, end, report
-        self.ahead = ahead
+        self.onlooker = onlooker
         self.groups: dict[SliceKey, Group] = {}
         self.released: set[SliceKey] = set()
         self.last_flags = LastFlags(plan.lines_y, plan.acceleration_y, report)
@@ -131,8 +140,8 @@ class Gatherer:
         group.imaging.setdefault(row, []).append(readout)
         group.last_counter = max(group.last_counter, int(head.scan_counter))
         self._close(key, group, readout)
-        if self.ahead is not None and self.ahead.curious(len(group.imaging)):
-            self.ahead.look(key, group.imaging, self.calibration.of(key))
+        if self.onlooker is not None and self.onlooker.curious(len(group.imaging)):
+            self.onlooker.look(key, group.imaging, self.calibration.of(key))
 
     def complete(self) -> list[SliceKey]:
         """Return the slices that can leave now, in the order of their last lines."""
