@@ -59,7 +59,7 @@ def write_scan(
             scan.add_slice(number, lines, noise_level=1e-3 * (1 + shift), repetition=repetition)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open_dataset(path, "w") as dataset:
-        patient = "<subjectInformation><patientName>DOE^JANE</patientName><patientID>4711</patientID></subjectInformation>"
+        patient = "<subjectInformation><patientName>DOE^JANE</patientName><patientID>MRN-4711</patientID></subjectInformation>"
         xml = header_xml(slices=slices, repetitions=repetitions)
         dataset.write_xml_header(
             xml.replace("<measurementInformation>", f"{patient}<measurementInformation>", 1).encode()

@@ -86,7 +86,7 @@ def test_the_command_from_end_to_end(
         if name.endswith((".html", ".csv", ".parquet", ".json", ".log"))
     }
     for name, found in shown.items():
-        assert b"DOE" not in found and b"4711" not in found, name
+        assert b"JANE" not in found and b"MRN-4711" not in found, name
         assert str(tmp_path).encode() not in found, name
     before = content(out)
     assert command() == 1  # the failure of before

@@ -18,7 +18,7 @@ HEADER = """<?xml version="1.0"?>
   <patientID>P-1</patientID><patientBirthdate>1999-12-31</patientBirthdate><patientGender>O</patientGender>
  </subjectInformation>
  <studyInformation><studyDate>2024-02-29</studyDate><studyTime>13:14:15</studyTime><studyID>7</studyID>
-  <accessionNumber>4711</accessionNumber><referringPhysicianName>Doctor^A</referringPhysicianName>
+  <accessionNumber>4711047110</accessionNumber><referringPhysicianName>Doctor^A</referringPhysicianName>
   <studyDescription>of Phantom</studyDescription><bodyPartExamined>HEAD</bodyPartExamined></studyInformation>
  <measurementInformation><measurementID>m1</measurementID><patientPosition>POSITION</patientPosition>
   <initialSeriesNumber>3</initialSeriesNumber><protocolName>tse Phantom</protocolName>

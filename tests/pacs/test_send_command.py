@@ -17,7 +17,7 @@ from smug_recon.pacs import load_destination
 from smug_recon.replay.offline import ReplayResult
 
 pytestmark = UNCLOSED
-NAMES = ("Phantom", "P-1", "Doctor", "Hospital", "4711")
+NAMES = ("Phantom", "P-1", "Doctor", "Hospital", "4711047110")
 
 
 def send(*arguments):

@@ -33,7 +33,7 @@ def hostile_xml(slices: int) -> str:
     )
     xml = header_xml(slices=slices)
     xml = xml.replace("<protocolName>head<", f"<protocolName>{name}<")
-    patient = "<subjectInformation><patientName>DOE^JANE</patientName><patientID>4711</patientID></subjectInformation>"
+    patient = "<subjectInformation><patientName>DOE^JANE</patientName><patientID>MRN-4711</patientID></subjectInformation>"
     xml = xml.replace("<measurementInformation>", f"{patient}<measurementInformation>", 1)
     return xml.replace("</receiverChannels>", f"</receiverChannels>{coils}")
 

@@ -72,7 +72,7 @@ def test_without_images_none_is_looked_at(house):
 
 def test_a_session_is_told_without_anything_of_the_patient(page, house):
     patient = (
-        "<subjectInformation><patientName>Miller^Anna</patientName><patientID>4711</patientID>"
+        "<subjectInformation><patientName>Miller^Anna</patientName><patientID>MRN-4711</patientID>"
         "</subjectInformation><measurementInformation>"
     )
     xml = header_xml(slices=3).replace("<measurementInformation>", patient).replace("head", "Miller Anna")
@@ -85,7 +85,7 @@ def test_a_session_is_told_without_anything_of_the_patient(page, house):
     found = json.loads(body)
     assert found["scan"]["matrix"] == [48, 48, 1] and found["scan"]["expected"] == 3
     assert (found["scan"]["coils"], found["scan"]["acceleration"]) == (4, 2.0)
-    assert b"Miller" not in body and b"4711" not in body
+    assert b"Miller" not in body and b"MRN-4711" not in body
     status, headers, png = ask(page, f"/sessions/7/{found['pictures'][0]['id']}.png")
     assert (status, headers["Content-Type"], png[:4]) == (200, "image/png", b"\x89PNG")
 
