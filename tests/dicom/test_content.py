@@ -66,7 +66,8 @@ def test_sequence_coil_and_sampling(tmp_path):
     )
     assert list(first.AcquisitionMatrix) == [0, 12, 16, 0] and first.InPlanePhaseEncodingDirection == "COL"
     assert (int(first.NumberOfPhaseEncodingSteps), float(first.PercentSampling)) == (4, 25)
-    assert first.PatientAge == "024Y" and first.BurnedInAnnotation == "NO" and first.AccessionNumber == "4711047110"
+    assert (first.PatientAge, first.AccessionNumber) == ("024Y", "4711047110")
+    assert first.BurnedInAnnotation == "NO"
     (volume, _) = read(KINDS["echoes"](), tmp_path / "enhanced", multiframe=True)
     assert volume.PerFrameFunctionalGroupsSequence[0].MREchoSequence[0].EffectiveEchoTime == 98.5
 
