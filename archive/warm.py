@@ -38,7 +38,11 @@ class WarmProcess:
             list(command) or [sys.executable, "-m", "smug_recon.archive.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={"PYTHONSAFEPATH": "1", **os.environ, **environment},  # no code of the folder it is called in
+            env={
+                "PYTHONSAFEPATH": "1",  # no code of the folder it is called in
+                **_inherited(),
+                **environment,
+            },
             start_new_session=True,  # with what it starts it is one group, and ends as one
         )
         self.usable = True
@@ -187,6 +191,18 @@ class WarmPool(WorkerPlugin):
                     self._idle.append(process)
             if not kept:
                 process.stop(gently=False)
+
+
+def _inherited() -> dict[str, str]:
+    """The environment of the worker, without the 64 KiB that Dask lets it keep of what it frees (``MALLOC_TRIM_THRESHOLD_``).
+
+    With them each tensor is asked of the system anew: a reconstruction took twice the processor time.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if (name, value) != ("MALLOC_TRIM_THRESHOLD_", "65536")
+    }
 
 
 def environment(worker: Any, threads: int | None, gpus: int) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -102,6 +103,21 @@ def test_workers_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Where(workers=1).sizes(0) == (1, 16)
     assert Where().sizes(2) == (2, 8)
     assert Where(workers=32).sizes(0) == (32, 1)
+
+
+@pytest.mark.parametrize(("before", "after"), [("65536", None), ("1048576", "1048576")])
+def test_a_reconstruction_does_not_inherit_how_soon_dask_gives_memory_back(
+    before: str, after: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from smug_recon.archive.warm import WarmProcess
+
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", before)
+    says = "import json, os; input(); print(json.dumps({'is': os.environ.get('MALLOC_TRIM_THRESHOLD_')}))"
+    process = WarmProcess({}, (sys.executable, "-c", says))
+    try:
+        assert process.ask({}, 60.0) == {"is": after}
+    finally:
+        process.stop(gently=False)
 
 
 def test_workers_of_a_machine_share_its_gpus() -> None:

@@ -23,7 +23,7 @@ from smug_recon.robustness.jobs.job import Job, load, plan_jobs
 from smug_recon.robustness.results.rows import all_rows
 from smug_recon.robustness.results.summary import summarise, write_results
 from smug_recon.robustness.running import cluster
-from smug_recon.robustness.running.cluster import connected, leaders, spread
+from smug_recon.robustness.running.cluster import KEPT, KEPT_BYTES, connected, leaders, spread
 from smug_recon.robustness.running.doing import Done, Study
 from smug_recon.robustness.running.evaluate import evaluate
 from smug_recon.robustness.running.worker import Answer, Place, perform, software
@@ -52,6 +52,11 @@ def study(evaluation: EvaluationConfig) -> EvaluationConfig:
     )
     data = evaluation.data.model_copy(update={"limit": 1})
     return evaluation.model_copy(update={"axes": axes, "data": data, "methods": evaluation.methods[1:]})
+
+
+def test_a_worker_keeps_the_memory_that_it_frees_for_its_next_tensors(two_workers: Any) -> None:
+    for name in KEPT:
+        assert set(two_workers.run(os.getenv, name).values()) == {str(KEPT_BYTES)}, name
 
 
 def left(config: EvaluationConfig, folder: Path) -> dict[str, bytes]:
